@@ -1,0 +1,420 @@
+"""The only door to dataframes: check columns, aggregate in the engine, hand tables back.
+
+An analysis asks the engine that holds the rows (pandas, polars eager or lazy, pyarrow, a DuckDB
+relation, an Ibis table, a PySpark DataFrame: all through Narwhals) for one small aggregate and
+then reasons on numpy arrays. The aggregate comes home as a polars frame, the same for every engine.
+
+Only bare ``len`` and ``sum`` over derived columns are pushed to an engine. Conditions inside an
+aggregation are silently dropped by some engines, and truncation to weeks or minutes fails on
+others, so neither is asked of them.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from rcakit.errors import SchemaError
+from rcakit.validation import check_choice, check_names, did_you_mean, refusal, shown
+
+if TYPE_CHECKING:
+    import narwhals as nw
+    import polars as pl
+
+__all__ = [
+    "EVERY",
+    "Library",
+    "aggregate",
+    "between",
+    "check_columns",
+    "check_time_zone",
+    "columns",
+    "count_duplicates",
+    "hand_back",
+    "library",
+    "parse_times",
+]
+
+Library = Literal["pandas", "polars", "pyarrow"]
+
+# Step of the time grid → truncation asked of the engine. Weeks are rolled up at home, from days.
+EVERY = MappingProxyType({"1h": "1h", "1d": "1d", "1w": "1d", "1mo": "1mo"})
+
+_TIME = "period_start"
+_LOCAL = "__local_time"
+
+
+def library(data: Any) -> Library:
+    """Return the dataframe library that tables for this caller are handed back in.
+
+    Engines (DuckDB, Ibis, Spark) and lazy frames get polars.
+    """
+    module = type(data).__module__.partition(".")[0]
+    return module if module in {"pandas", "pyarrow"} else "polars"  # type: ignore[return-value]
+
+
+def columns(data: Any) -> tuple[str, ...]:
+    """Return the column names of a table without reading its rows."""
+    return tuple(_schema(_narwhal(data)))
+
+
+def check_columns(data: Any, names: Iterable[str | None]) -> None:
+    """Refuse a table that lacks one of the named columns; None stands for "not asked"."""
+    found = columns(data)
+    for name in names:
+        if name is not None and name not in found:
+            listed = ", ".join(map(repr, found[:20])) or "none"
+            message = f"column {name!r} is missing. Columns found: {listed}."
+            raise SchemaError(f"{message} {did_you_mean(name, found)}".strip())
+
+
+def check_time_zone(tz: str) -> str:
+    """Return the name of a time zone that this machine knows."""
+    try:
+        ZoneInfo(tz)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        raise refusal("tz", "an IANA time zone such as 'Europe/Berlin'", tz) from None
+    return tz
+
+
+def aggregate(
+    data: Any,
+    *,
+    keys: str | Sequence[str] = (),
+    time: str | None = None,
+    every: str = "1d",
+    tz: str = "UTC",
+    start: dt.date | None = None,
+    end: dt.date | None = None,
+    sums: str | Sequence[str] = (),
+    squares: str | Sequence[str] = (),
+) -> "pl.DataFrame":
+    """Count rows and add up columns by keys and period, where the rows live.
+
+    Parameters
+    ----------
+    data
+        Table in any supported engine; never changed.
+    keys
+        Columns to group by. A missing value is a group of its own.
+    time
+        Timestamp or date column. Times without a zone are taken as UTC; text is parsed as ISO 8601.
+    every
+        Length of a period: ``1h``, ``1d``, ``1w`` (from Monday) or ``1mo``.
+    tz
+        Time zone whose local days (or hours) the periods are.
+    start, end
+        First and last local day to keep, both included; rows without a time then drop out.
+    sums
+        Numeric columns to add up; missing values count as zero and in ``n_missing``.
+    squares
+        Numeric columns whose squares to add up, as ``<name>__squared``.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per group, sorted: the keys, ``period_start`` (naive local time, only with
+        ``time``), ``n_rows``, ``n_missing`` (rows in which a column of ``sums`` is missing), the
+        sums and the sums of squares as floats.
+
+    Raises
+    ------
+    SchemaError
+        A column is missing, the time column holds no times, or a column to add up is not numeric.
+    """
+    import narwhals as nw
+
+    group, added, squared = (
+        check_names(keys, "keys"),
+        check_names(sums, "sums"),
+        check_names(squares, "squares"),
+    )
+    truncation = EVERY[check_choice(every, "every", tuple(EVERY))]
+    check_columns(data, (*group, time, *added, *squared))
+    wanted = dict.fromkeys((*group, *([time] if time else []), *added, *squared))
+    frame = _narwhal(data)
+    frame = _at_home_if_needed(frame.select(*wanted) if wanted else frame, time)
+    _check_numeric(frame, (*added, *squared))
+    if time is not None:
+        frame = _with_local_time(frame, time, tz)
+
+    schema = _schema(frame)
+    derived = [_key(name, schema[name]) for name in group]
+    if time is not None:
+        derived.append(nw.col(_LOCAL).dt.truncate(truncation).alias(_TIME))
+    derived += [_number(name, schema[name]).alias(f"sum:{name}") for name in added]
+    derived += [(_number(name, schema[name]) ** 2).alias(f"sq:{name}") for name in squared]
+    missing = nw.lit(value=False)
+    for name in added:
+        missing = missing | nw.col(name).is_null()
+    derived.append(missing.cast(nw.Int64).alias("n_missing"))
+
+    frame = frame.with_columns(*derived)
+    by = [f"key:{name}" for name in group] + ([_TIME] if time else [])
+    if start is not None:
+        frame = frame.filter(nw.col(_TIME) >= dt.datetime.combine(start, dt.time()))
+    if end is not None:
+        after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time())
+        frame = frame.filter(nw.col(_TIME) < after)
+    totals = [f"sum:{name}" for name in added] + [f"sq:{name}" for name in squared]
+    reduced = _reduce(frame, by, totals)
+    names = {f"key:{name}": name for name in group} | {f"sum:{name}": name for name in added}
+    names |= {f"sq:{name}": f"{name}__squared" for name in squared}
+    return _tidy(reduced.rename(names), group, time=time, every=every)
+
+
+def between(data: Any, *, time: str, start: dt.date, end: dt.date, tz: str = "UTC") -> Any:
+    """Keep the rows of a table whose local day lies in a period; same library, same columns."""
+    check_columns(data, (time,))
+    import narwhals as nw
+
+    names = columns(data)
+    frame = _with_local_time(_at_home_if_needed(_narwhal(data), time), time, tz)
+    first = dt.datetime.combine(start, dt.time())
+    after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time())
+    kept = frame.filter(nw.col(_LOCAL) >= first, nw.col(_LOCAL) < after)
+    return kept.select(*names).to_native()
+
+
+def count_duplicates(data: Any) -> int:
+    """Count rows that repeat an earlier row in every column."""
+    import narwhals as nw
+
+    names = columns(data)
+    frame = _narwhal(data)
+    rows = _collect(frame.select(nw.len().alias("n")))["n"].item()
+    different = _collect(frame.select(*names).unique().select(nw.len().alias("n")))["n"].item()
+    return int(rows) - int(different)
+
+
+def hand_back(table: "pl.DataFrame", to: Library) -> Any:
+    """Return a small table in the caller's dataframe library."""
+    if to == "pandas":
+        return table.to_pandas()
+    return table.to_arrow() if to == "pyarrow" else table
+
+
+def parse_times(text: "pl.Expr") -> "pl.Expr":
+    """Read ISO 8601 text as UTC: with offset, ``Z``, without a zone, or a bare date.
+
+    What cannot be read, or is no day of the calendar, becomes null.
+    """
+    import polars as pl
+
+    tidy = (
+        text.str.strip_chars()
+        .str.replace(" ", "T", literal=True)
+        .str.replace(r"(?i)(z| ?utc)$", "+00:00")
+        .str.replace(r"T(\d\d:\d\d)($|[+-])", "T${1}:00${2}")
+        .str.replace(r"([+-]\d\d):?(\d\d)$", "${1}:${2}")
+    )
+    with_zone = tidy.str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", time_zone="UTC", strict=False
+    )
+    naive = tidy.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
+    day = tidy.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
+    return pl.coalesce(
+        with_zone, naive.dt.replace_time_zone("UTC"), day.dt.replace_time_zone("UTC")
+    )
+
+
+def _narwhal(data: Any) -> Any:
+    import narwhals as nw
+
+    try:
+        return nw.from_native(data)
+    except TypeError:
+        allowed = "pandas, polars, pyarrow, a DuckDB relation, an Ibis table or a Spark DataFrame"
+        raise SchemaError(
+            f"data must be a table ({allowed}), got {type(data).__name__}. "
+            "Read files with rcakit.read(...)."
+        ) from None
+
+
+def _schema(frame: Any) -> "dict[str, nw.dtypes.DType]":
+    return dict(frame.collect_schema())
+
+
+def _collect(frame: Any) -> "pl.DataFrame":
+    """Bring a small table home as polars, whatever engine computed it."""
+    import narwhals as nw
+
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect(backend="polars")
+    table: pl.DataFrame = frame.to_polars()
+    return table
+
+
+def _at_home_if_needed(frame: Any, time: str | None) -> Any:
+    """Move columns to polars where engines would not all read them the same way.
+
+    That is text that stands for times, and pandas columns of Python objects.
+    """
+    import narwhals as nw
+
+    schema = _schema(frame)
+    text_time = time is not None and schema[time] in {nw.String, nw.Categorical, nw.Enum}
+    if not text_time and not any(dtype == nw.Object for dtype in schema.values()):
+        return frame
+    if not frame.implementation.is_polars():
+        frame = nw.from_native(_polars_from(frame).lazy())
+    if time is not None and text_time:
+        import polars as pl
+
+        raw = frame.to_native()
+        parsed = raw.with_columns(parse_times(pl.col(time).cast(pl.String)).alias(time))
+        _check_readable(parsed, raw, time)
+        frame = nw.from_native(parsed)
+    return frame
+
+
+def _polars_from(frame: Any) -> "pl.DataFrame":
+    """Convert to polars; name the column that mixes kinds of values."""
+    import polars as pl
+
+    native = frame.to_native()
+    if not frame.implementation.is_pandas():
+        return _collect(frame)
+    taken = {}
+    for name in native.columns:
+        try:
+            taken[name] = pl.from_pandas(native[name], nan_to_null=True)
+        except Exception as mixed:  # polars and pyarrow raise a dozen kinds here
+            raise SchemaError(
+                f"column {name!r} mixes kinds of values ({type(mixed).__name__}). "
+                f"Convert it first, for example with astype('string')."
+            ) from None
+    return pl.DataFrame(taken)
+
+
+def _check_readable(parsed: Any, raw: Any, time: str) -> None:
+    """Refuse a text column of which not one value can be read as a time."""
+    import polars as pl
+
+    some = parsed.lazy().select(pl.col(time).is_not_null().any()).collect().item()
+    given = raw.lazy().select(pl.col(time).drop_nulls().first()).collect().item()
+    if given is not None and not some:
+        raise SchemaError(
+            f"column {time!r} must hold timestamps, got text such as {shown(given)}. "
+            "Use ISO 8601, for example 2026-03-31T14:05:00Z or 2026-03-31."
+        )
+
+
+def _check_numeric(frame: Any, names: Iterable[str]) -> None:
+    import narwhals as nw
+
+    schema = _schema(frame)
+    for name in names:
+        dtype = schema[name]
+        if dtype.is_numeric() or dtype == nw.Boolean:
+            continue
+        example = _collect(frame.select(nw.col(name)).head(1))[name]
+        if len(example) == 0 or (dtype == nw.Unknown and example[0] is None):
+            continue
+        raise SchemaError(
+            f"column {name!r} must be numeric, got {dtype} such as {shown(example[0])}. "
+            "Convert it, or leave value out to count rows."
+        )
+
+
+def _key(name: str, dtype: Any) -> Any:
+    import narwhals as nw
+
+    column = nw.col(name)
+    if dtype in {nw.Categorical, nw.Enum}:
+        column = column.cast(nw.String)
+    return column.alias(f"key:{name}")
+
+
+def _number(name: str, dtype: Any) -> Any:
+    """Read a column as floats in which missing and not-a-number both count as zero."""
+    import narwhals as nw
+
+    column = nw.col(name)
+    if dtype == nw.Boolean:
+        column = column.cast(nw.Int64)
+    elif not dtype.is_numeric():  # an empty column of unknown type
+        column = nw.lit(0)
+    column = column.cast(nw.Float64)
+    if dtype.is_float():
+        column = nw.when(~column.is_nan()).then(column)
+    return column.fill_null(0.0)
+
+
+def _with_local_time(frame: Any, time: str, tz: str) -> Any:
+    """Add the moment as naive local time; a bare date is its own local day."""
+    import narwhals as nw
+
+    check_time_zone(tz)
+    dtype, column = _schema(frame)[time], nw.col(time)
+    if dtype == nw.Date:
+        return frame.with_columns(column.cast(nw.Datetime("us")).alias(_LOCAL))
+    if not isinstance(dtype, nw.Datetime):
+        hint = "Convert epochs first, for example with polars.from_epoch."
+        raise SchemaError(f"column {time!r} must hold timestamps or dates, got {dtype}. {hint}")
+    is_zoned = dtype.time_zone is not None
+    if not is_zoned and (tz == "UTC" or _holds_only_midnights(frame, time)):
+        return frame.with_columns(column.cast(nw.Datetime("us")).alias(_LOCAL))
+    if frame.implementation.is_duckdb():
+        return _with_duckdb_local_time(frame, time, tz, is_zoned=is_zoned)
+    moment = column if is_zoned else column.dt.replace_time_zone("UTC")
+    local = moment.dt.convert_time_zone(tz).dt.replace_time_zone(None)
+    return frame.with_columns(local.cast(nw.Datetime("us")).alias(_LOCAL))
+
+
+def _holds_only_midnights(frame: Any, time: str) -> bool:
+    """Tell whether naive timestamps are really dates, which pandas cannot store as such."""
+    import narwhals as nw
+
+    moment = nw.col(time)
+    within_day = frame.select(time).filter(~moment.is_null(), moment != moment.dt.truncate("1d"))
+    return _collect(within_day.head(1)).height == 0
+
+
+def _with_duckdb_local_time(frame: Any, time: str, tz: str, *, is_zoned: bool) -> Any:
+    """Let DuckDB rebase a timestamp itself: its own zone is that of the session."""
+    import narwhals as nw
+
+    quoted = '"' + time.replace('"', '""') + '"'
+    moment = quoted if is_zoned else f"timezone('UTC', {quoted})"
+    local = f"CAST(timezone('{tz}', {moment}) AS TIMESTAMP)"
+    return nw.from_native(frame.to_native().project(f"*, {local} AS {_LOCAL}"))
+
+
+def _reduce(frame: Any, by: list[str], totals: list[str]) -> "pl.DataFrame":
+    """Group, count and add up: the one aggregation that every engine does alike."""
+    import narwhals as nw
+    import polars as pl
+
+    added = [nw.col(name).sum() for name in ("n_missing", *totals)]
+    if by:
+        frame = frame.group_by(*by).agg(nw.len().alias("n_rows"), *added)
+    else:
+        frame = frame.select(nw.len().alias("n_rows"), *added)
+    table = _collect(frame).select(*by, "n_rows", "n_missing", *totals)
+    return table.with_columns(
+        pl.col("n_rows", "n_missing").cast(pl.Int64).fill_null(0),
+        pl.col(totals).cast(pl.Float64).fill_null(0.0),
+    )
+
+
+def _tidy(
+    table: "pl.DataFrame", keys: tuple[str, ...], *, time: str | None, every: str
+) -> "pl.DataFrame":
+    """Give equal tables an equal look: one type per kind of column, one order of rows."""
+    import polars as pl
+
+    text = [name for name in keys if table[name].dtype in {pl.Categorical, pl.Enum}]
+    table = table.with_columns(pl.col(text).cast(pl.String)) if text else table
+    if time is not None:
+        table = table.with_columns(pl.col(_TIME).cast(pl.Datetime("us")))
+    if every == "1w" and time is not None:
+        numbers = [name for name in table.columns if name not in {*keys, _TIME}]
+        table = (
+            table.with_columns(pl.col(_TIME).dt.truncate("1w"))
+            .group_by(*keys, _TIME)
+            .agg(pl.col(numbers).sum())
+        )
+    order = [*keys, *([_TIME] if time else [])]
+    return table.sort(order, nulls_last=True) if order else table

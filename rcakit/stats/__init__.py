@@ -1,0 +1,1 @@
+"""Arithmetic on arrays: counts, baselines, scans, multiplicity. A statistic never sees a dataframe."""
