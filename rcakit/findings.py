@@ -72,10 +72,10 @@ def rate_strength(
         whose bound nearest to zero keeps at least half of the estimate; ``moderate`` needs 30
         and an interval that leaves zero out; anything else is ``weak``.
     """
-    if n_obs < SMALLEST_CELL:
-        return "withheld"
     if kind == "data_quality":
         return "strong"  # rows were counted, not estimated
+    if n_obs < SMALLEST_CELL:
+        return "withheld"
     excludes_zero = ci_lower > 0 or ci_upper < 0
     if kind == "ruled_out":
         return "moderate" if not excludes_zero and n_obs >= _FEW else "weak"

@@ -1,0 +1,240 @@
+"""Explain: which combination of attributes carries a change, how much of it, how sure?"""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from rcakit import frames
+from rcakit.drivers.leaf_table import LeafTable, Span, leaf_table
+from rcakit.drivers.result import DriverResult
+from rcakit.errors import NotEnoughDataError, ParameterError
+from rcakit.stats.attribution import Attribution
+from rcakit.validation import check_date, check_integer, check_names, check_number, check_period
+
+__all__ = ["explain"]
+
+_MIN_BASELINE_DAYS = 14
+
+
+def explain(
+    data: Any,
+    *,
+    dimensions: str | Sequence[str],
+    time: str | None = None,
+    period: Sequence[str | dt.date] | None = None,
+    value: str | None = None,
+    denominator: str | None = None,
+    baseline: Sequence[str | dt.date] | int | None = None,
+    expected: str | None = None,
+    max_depth: int = 3,
+    max_causes: int = 8,
+    tz: str = "UTC",
+    alpha: float = 0.01,
+    confidence_level: float = 0.95,
+    unit: str | None = None,
+) -> DriverResult:
+    """Which segments explain the change of a period, or does none?
+
+    Parameters
+    ----------
+    data
+        Table in any supported engine.
+    dimensions
+        Columns whose values, and combinations of values, are the candidates.
+    time, period
+        Time column, and first and last local day of the change.
+    value
+        Non-negative column to add up; without it rows are counted.
+    denominator
+        Column that ``value`` is a part of (or rows are counted against): the metric is then the
+        ratio of the sums.
+    baseline
+        First and last day to compare with, or a number of days right before the period; 28 by
+        default, as far as the data reach.
+    expected
+        Column with a forecast for each row, in the unit of ``value``; then ``time`` and ``period``
+        may be left out.
+    max_depth
+        Most dimensions in one segment.
+    max_causes
+        Most segments to name.
+    tz
+        Time zone of the local days.
+    alpha
+        Chance of naming anything where nothing happened.
+    confidence_level
+        Of all intervals.
+    unit
+        What is counted, for the sentences.
+
+    Returns
+    -------
+    DriverResult
+        Table ``segments``, and ``verdict``: ``localised`` (segments stand out), ``broad``
+        (everything moved together), ``mix`` (only the composition of a ratio moved) or
+        ``no_evidence``.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Fewer than two weeks of baseline, or no rows in it.
+    ParameterError
+        Neither a period nor a forecast is given, or values are negative.
+
+    Notes
+    -----
+    Descriptive: a segment that carries a change is where to look, not why it happened. Counts are
+    taken as negative binomial with a noise level learned from the baseline; all candidates are
+    searched under one family-wise error rate. Not for a baseline that holds the change itself.
+
+    Examples
+    --------
+    >>> import rcakit
+    >>> made = rcakit.datasets.make("app_release_report_bug")
+    >>> result = rcakit.drivers.explain(
+    ...     made.tables["reports"], time="created_at", period=made.truth["causes"][0]["window"],
+    ...     dimensions=["platform", "app_version", "surface", "policy"],
+    ... )
+    >>> result.verdict
+    'localised'
+    """
+    names = check_names(dimensions, "dimensions")
+    if not names:
+        raise ParameterError("dimensions must name at least one column, got none.")
+    max_depth = check_integer(max_depth, "max_depth", ge=1, le=6)
+    max_causes = check_integer(max_causes, "max_causes", ge=1, le=50)
+    check_number(alpha, "alpha", gt=0, lt=0.5)
+    check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
+    span = _span(data, time=time, period=period, baseline=baseline, tz=tz, expected=expected)
+    leaves = _leaves(
+        data, names, time=time, span=span, value=value, denominator=denominator, tz=tz,
+        expected=expected,
+    )
+    attribution = _attribute(
+        leaves, max_depth=max_depth, max_causes=max_causes, alpha=alpha,
+        confidence_level=confidence_level,
+    )
+    return DriverResult.of(
+        attribution,
+        leaves,
+        span=span,
+        unit=unit or value or "rows",
+        is_ratio=denominator is not None,
+        library=frames.library(data),
+    )
+
+
+def _span(
+    data: Any,
+    *,
+    time: str | None,
+    period: Sequence[str | dt.date] | None,
+    baseline: Sequence[str | dt.date] | int | None,
+    tz: str,
+    expected: str | None,
+) -> Span | None:
+    """Fix the days to compare; with a forecast there may be none."""
+    if expected is not None and period is None:
+        return None
+    if time is None:
+        raise ParameterError(
+            "time must name the time column, got None. Only a forecast column (expected=) "
+            "can stand in for a period and its baseline."
+        )
+    first, last = check_period(period)
+    if baseline is None or isinstance(baseline, int):
+        days = check_integer(28 if baseline is None else baseline, "baseline", ge=14, le=1100)
+        start = first - dt.timedelta(days=days)
+        end = first - dt.timedelta(days=1)
+    else:
+        start, end = check_period(baseline, "baseline")
+        if end >= first:
+            raise ParameterError(
+                f"baseline must end before the period starts ({first}), got {end}. "
+                "A baseline that holds the change would hide it."
+            )
+    start = max(start, _first_day(data, time=time, tz=tz, start=start, end=last))
+    span = Span((start, end), (first, last))
+    if span.n_baseline_days < _MIN_BASELINE_DAYS:
+        raise NotEnoughDataError(
+            f"baseline must hold at least {_MIN_BASELINE_DAYS} days with data before {first}, got "
+            f"{max(span.n_baseline_days, 0)}. Choose a later period or give more history."
+        )
+    return span
+
+
+def _first_day(data: Any, *, time: str, tz: str, start: dt.date, end: dt.date) -> dt.date:
+    days = frames.aggregate(data, time=time, tz=tz, start=start, end=end)
+    if days.height == 0:
+        raise NotEnoughDataError(
+            f"data must hold rows between {start} and {end}, got none. "
+            "Check the period, the time zone and the column that is named as time."
+        )
+    return check_date(days["period_start"][0], "first day")
+
+
+def _leaves(
+    data: Any,
+    dimensions: tuple[str, ...],
+    *,
+    time: str | None,
+    span: Span | None,
+    value: str | None,
+    denominator: str | None,
+    tz: str,
+    expected: str | None,
+) -> LeafTable:
+    """Ask the engine for the leaf table."""
+    if expected is not None:
+        raise ParameterError("expected= is not supported yet; give time and period instead.")
+    sums = tuple(dict.fromkeys(name for name in (value, denominator) if name))
+    table = frames.aggregate(
+        data,
+        keys=dimensions,
+        time=None if span is None else time,
+        tz=tz,
+        start=None if span is None else span.baseline[0],
+        end=None if span is None else span.period[1],
+        sums=sums,
+        squares=(value,) if value else (),
+    )
+    if span is not None:
+        table = table.filter(_in_span(span))
+    for name in sums:
+        low = table[name].min()
+        if low is not None and float(low) < 0:  # type: ignore[arg-type]
+            raise ParameterError(
+                f"{name!r} must never be negative, got a sum of {low} in one segment on one day. "
+                "Analyse gains and losses apart."
+            )
+    return leaf_table(
+        table, dimensions=dimensions, span=span, value=value, denominator=denominator
+    )
+
+
+def _in_span(span: Span) -> Any:
+    """Leave out the days between a baseline and a period that do not adjoin."""
+    import polars as pl
+
+    day = pl.col("period_start").dt.date()
+    return day.is_between(*span.baseline) | day.is_between(*span.period)
+
+
+def _attribute(
+    leaves: LeafTable, *, max_depth: int, max_causes: int, alpha: float, confidence_level: float
+) -> Attribution:
+    """Choose the family of the noise by the kind of metric."""
+    from rcakit.stats.counts import attribute_counts
+
+    if leaves.history is None or leaves.denominator is not None:
+        raise ParameterError("denominator= is not supported yet.")
+    return attribute_counts(
+        leaves.codes,
+        leaves.sizes,
+        leaves.observed,
+        history=leaves.history,
+        max_depth=max_depth,
+        max_segments=max_causes,
+        alpha=alpha,
+        confidence_level=confidence_level,
+    )

@@ -1,0 +1,177 @@
+"""The leaf table: one row per combination of dimension values, with its history and its period."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcakit.stats.leaves import History
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["LeafTable", "Span", "leaf_table"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Days of the baseline and of the period; both ends of both belong to them."""
+
+    baseline: tuple[dt.date, dt.date]
+    period: tuple[dt.date, dt.date]
+
+    @property
+    def n_baseline_days(self) -> int:
+        """Number of baseline days."""
+        return (self.baseline[1] - self.baseline[0]).days + 1
+
+    @property
+    def n_period_days(self) -> int:
+        """Number of days under study."""
+        return (self.period[1] - self.period[0]).days + 1
+
+
+@dataclass(frozen=True, slots=True)
+class LeafTable:
+    """Leaves as integer codes, with what each showed.
+
+    Attributes
+    ----------
+    dimensions
+        Names.
+    values
+        Per dimension, the value of each code; a missing value is the last code, as None.
+    codes
+        Shape (n_leaves, n_dimensions).
+    observed, denominator
+        Sum over the period per leaf, shape (n_leaves,); the denominator is None for counts.
+    usual
+        Sum over the baseline per leaf, shape (n_leaves,), scaled to the length of the period.
+    history
+        Leaf × day values of the baseline; None when a forecast is given instead.
+    """
+
+    dimensions: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...]
+    codes: Integers
+    observed: Floats
+    denominator: Floats | None
+    usual: Floats
+    history: History | None
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of values per dimension."""
+        return tuple(len(values) for values in self.values)
+
+    def segment(self, codes: tuple[int, ...]) -> dict[str, Any]:
+        """Return the dimension values that codes stand for; −1 means any and is left out."""
+        return {
+            name: self.values[i][code]
+            for i, (name, code) in enumerate(zip(self.dimensions, codes, strict=True))
+            if code >= 0
+        }
+
+    def inside(self, segment: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """Tell which leaves belong to a segment; its names must be dimensions."""
+        belongs = np.ones(len(self.codes), dtype=bool)
+        for name, value in segment.items():
+            i = self.dimensions.index(name)
+            wanted = [code for code, known in enumerate(self.values[i]) if _same(known, value)]
+            belongs &= np.isin(self.codes[:, i], wanted)
+        return belongs
+
+
+def leaf_table(
+    table: "pl.DataFrame",
+    *,
+    dimensions: tuple[str, ...],
+    span: Span | None,
+    value: str | None,
+    denominator: str | None,
+) -> LeafTable:
+    """Turn the aggregate (leaves × days, or leaves alone) into arrays."""
+    values, codes = zip(*(_encode(table[name]) for name in dimensions), strict=True)
+    first, leaf = _leaves(np.column_stack(codes))
+    amount = table[value or "n_rows"].to_numpy().astype(float)
+    below = table[denominator].to_numpy() if denominator else None
+    n_leaves = len(first)
+    if span is None:
+        return LeafTable(
+            dimensions,
+            values,
+            np.column_stack(codes)[first],
+            _sum(leaf, amount, n_leaves),
+            None if below is None else _sum(leaf, below, n_leaves),
+            np.zeros(n_leaves),
+            None,
+        )
+    day = _day_index(table, span.period[0])
+    now, before = day >= 0, day < 0
+    day_of_baseline = _day_index(table, span.baseline[0])
+    history = History(
+        leaf=leaf[before],
+        day=day_of_baseline[before],
+        value=amount[before],
+        weekday=_weekdays(*span.baseline),
+        period_weekday=_weekdays(*span.period),
+        denominator=None if below is None else below[before],
+        sum_squares=table[f"{value}__squared"].to_numpy()[before] if value else None,
+    )
+    return LeafTable(
+        dimensions,
+        values,
+        np.column_stack(codes)[first],
+        _sum(leaf[now], amount[now], n_leaves),
+        None if below is None else _sum(leaf[now], below[now], n_leaves),
+        _sum(leaf[before], amount[before], n_leaves) * span.n_period_days / span.n_baseline_days,
+        history,
+    )
+
+
+def _encode(column: "pl.Series") -> tuple[tuple[Any, ...], Integers]:
+    """Return the values in order, missing last, and the code of each row."""
+    import polars as pl
+
+    if column.dtype not in {pl.String, pl.Boolean} and not column.dtype.is_integer():
+        column = column.cast(pl.String)
+    values = column.drop_nulls().unique().sort().to_list()
+    codes = column.rank("dense").cast(pl.Int64) - 1
+    if column.null_count():
+        codes = codes.fill_null(len(values))
+        values.append(None)
+    return tuple(values), codes.to_numpy().astype(np.int64)
+
+
+def _leaves(codes: Integers) -> tuple[Integers, Integers]:
+    """Return the first row of each distinct combination, and the combination of each row."""
+    key = np.zeros(len(codes), dtype=np.int64)
+    first = np.zeros(min(len(codes), 1), dtype=np.int64)
+    for column in codes.T:  # number the combinations anew at each step, so that keys never overflow
+        _, first, key = np.unique(
+            key * (int(column.max(initial=0)) + 1) + column, return_index=True, return_inverse=True
+        )
+    return first, key
+
+
+def _sum(leaf: Integers, amount: Floats, n_leaves: int) -> Floats:
+    return np.bincount(leaf, amount, minlength=n_leaves)
+
+
+def _day_index(table: "pl.DataFrame", origin: dt.date) -> Integers:
+    start = dt.datetime.combine(origin, dt.time())
+    return (table["period_start"] - start).dt.total_days().to_numpy().astype(np.int64)
+
+
+def _weekdays(first: dt.date, last: dt.date) -> Integers:
+    return (first.weekday() + np.arange((last - first).days + 1)) % 7
+
+
+def _same(known: Any, asked: Any) -> bool:
+    return known == asked or (known is not None and asked is not None and str(known) == str(asked))

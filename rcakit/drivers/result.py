@@ -1,0 +1,257 @@
+"""DriverResult: the verdict, the segments that carry the change, and what could not be told."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rcakit import frames, wording
+from rcakit.drivers.leaf_table import LeafTable, Span
+from rcakit.findings import Finding
+from rcakit.results import Record, Result
+from rcakit.stats.attribution import Attribution, Segment, Verdict
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["DriverResult"]
+
+_METHOD = "scan of all segments with negative binomial noise, family-wise error control"
+_FLOAT_COLUMNS = (
+    "observed",
+    "expected",
+    "effect",
+    "effect_ci_lower",
+    "effect_ci_upper",
+    "rel_effect",
+    "rel_effect_ci_lower",
+    "rel_effect_ci_upper",
+    "share_of_change",
+    "rate_effect",
+    "mix_effect",
+    "pvalue",
+    "qvalue",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DriverResult(Result):
+    """Which segments carry the change of a period.
+
+    Attributes
+    ----------
+    attribution
+        The numbers: verdict, total, segments.
+    leaves
+        The leaf table that the numbers come from.
+    span
+        Days of baseline and period; None with a forecast.
+    unit
+        What is counted.
+    is_ratio
+        Whether the metric is a ratio of sums; then observed and expected are numerators.
+    """
+
+    attribution: Attribution
+    leaves: LeafTable
+    span: Span | None
+    unit: str
+    is_ratio: bool
+    library: frames.Library
+
+    tables: ClassVar[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+        {
+            "segments": MappingProxyType(
+                {
+                    "segment": "Struct",
+                    **dict.fromkeys(_FLOAT_COLUMNS, "Float64"),
+                    "alternatives": "String",
+                }
+            )
+        }
+    )
+
+    @classmethod
+    def of(
+        cls,
+        attribution: Attribution,
+        leaves: LeafTable,
+        *,
+        span: Span | None,
+        unit: str,
+        is_ratio: bool,
+        library: frames.Library,
+    ) -> "DriverResult":
+        """Dress the numbers with names."""
+        return cls(attribution, leaves, span, unit, is_ratio, library)
+
+    @property
+    def verdict(self) -> Verdict:
+        """``localised``, ``broad``, ``mix`` or ``no_evidence``."""
+        return self.attribution.verdict
+
+    @property
+    def segments(self) -> tuple[dict[str, Any], ...]:
+        """The named segments as dictionaries, strongest first."""
+        return tuple(self.leaves.segment(item.codes) for item in self.attribution.segments)
+
+    def to_records(self, table: str | None = None) -> list[Record]:
+        """Return one row per named segment, strongest first."""
+        self._table(table)
+        return [self._record(item) for item in self.attribution.segments]
+
+    def _record(self, item: Segment) -> Record:
+        change = self.attribution.change
+        return {
+            "segment": self.leaves.segment(item.codes),
+            "observed": item.observed,
+            "expected": item.expected,
+            "effect": item.excess,
+            "effect_ci_lower": item.excess_lower,
+            "effect_ci_upper": item.excess_upper,
+            "rel_effect": item.ratio - 1,
+            "rel_effect_ci_lower": item.ratio_lower - 1,
+            "rel_effect_ci_upper": item.ratio_upper - 1,
+            "share_of_change": item.excess / change if change and not self.is_ratio else math.nan,
+            "rate_effect": item.rate_effect,
+            "mix_effect": item.mix_effect,
+            "pvalue": item.pvalue,
+            "qvalue": item.qvalue,
+            "alternatives": [self.leaves.segment(other.codes) for other in item.alternatives],
+        }
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the verdict, then each driver."""
+        return (self._verdict_finding(), *map(self._driver_finding, self.attribution.segments))
+
+    def plot(self) -> "alt.TopLevelMixin":
+        """Draw the excess of each segment and of the rest."""
+        from rcakit.plots.drivers import segment_effects
+
+        rest = self.attribution.change - sum(item.excess for item in self.attribution.segments)
+        return segment_effects(
+            self.to_records(), rest=rest, unit=self.unit, title=self._verdict_claim()
+        )
+
+    def _verdict_claim(self) -> str:
+        numbers = self.attribution
+        total = self._total()
+        if numbers.verdict == "no_evidence":
+            return (
+                f"Nothing to explain: {total}, which is within what usual days bring, and no "
+                "segment stands out."
+            )
+        if numbers.verdict == "broad":
+            return (
+                f"The change is broad-based: {total}, and no segment explains it; everything "
+                "moved together."
+            )
+        if numbers.verdict == "mix":
+            return (
+                f"The change is one of mix: {total}, because larger and smaller segments changed "
+                "their weight while rates inside them stayed."
+            )
+        first = self.attribution.segments[0]
+        where = wording.segment(self.leaves.segment(first.codes))
+        if len(numbers.segments) == 1:
+            return f"The change is concentrated in {where}: {total}."
+        others = wording.plural(len(numbers.segments) - 1, "further segment")
+        return f"The change is concentrated in {where} and {others}: {total}."
+
+    def _total(self) -> str:
+        numbers = self.attribution
+        when = f"from {self.span.period[0]} to {self.span.period[1]} " if self.span else ""
+        if self.span and self.span.period[0] == self.span.period[1]:
+            when = f"on {self.span.period[0]} "
+        direction = "more" if numbers.change > 0 else "fewer"
+        return (
+            f"{when}there were {wording.amount(round(numbers.observed))} {self.unit} where "
+            f"{wording.amount(round(numbers.expected))} were expected, "
+            f"{wording.amount(abs(round(numbers.change)))} {direction} (95 % interval "
+            f"{wording.interval(round(numbers.change_lower), round(numbers.change_upper), signed=True)})"
+        )
+
+    def _verdict_finding(self) -> Finding:
+        numbers = self.attribution
+        return Finding(
+            claim=self._verdict_claim(),
+            kind="verdict",
+            estimate=numbers.change,
+            ci_lower=numbers.change_lower,
+            ci_upper=numbers.change_upper,
+            unit=self.unit,
+            n_obs=max(1, round(max(numbers.observed, numbers.expected))),
+            method=_METHOD,
+            verdict=numbers.verdict,
+            caveats=numbers.notes,
+            evidence={
+                "observed": numbers.observed,
+                "expected": numbers.expected,
+                "pvalue": numbers.pvalue,
+                "shared_factor": numbers.shared_factor,
+                "n_candidates": numbers.n_candidates,
+                "period": self.span.period if self.span else None,
+                "baseline": self.span.baseline if self.span else None,
+            },
+            next_steps=_VERDICT_STEPS[numbers.verdict],
+        )
+
+    def _driver_finding(self, item: Segment) -> Finding:
+        segment = self.leaves.segment(item.codes)
+        record = self._record(item)
+        share = record["share_of_change"]
+        of_change = ""
+        if math.isfinite(share) and 0 < share <= 1.5:  # noqa: PLR2004 - beyond, a share misleads
+            of_change = f", {wording.percent(min(share, 1.0))} of the whole change"
+        same = [self.leaves.segment(other.codes) for other in item.alternatives if other.is_same_leaves]
+        near = [
+            self.leaves.segment(other.codes) for other in item.alternatives if not other.is_same_leaves
+        ]
+        caveats = []
+        if same:
+            caveats.append(f"The same rows are also described by {wording.segment(same[0])}.")
+        if near:
+            caveats.append(
+                "Almost as good a description: "
+                + "; or ".join(wording.segment(other) for other in near[:3])
+                + "."
+            )
+        return Finding(
+            claim=(
+                f"{wording.segment(segment)} had {wording.amount(round(item.observed))} {self.unit} "
+                f"where {_about(item.expected)} were expected: "
+                f"{wording.amount(abs(round(item.excess)))} "
+                f"{'more' if item.excess > 0 else 'fewer'} (95 % interval "
+                f"{wording.interval(round(item.excess_lower), round(item.excess_upper), signed=True)})"
+                f"{of_change}."
+            ),
+            kind="driver",
+            estimate=item.excess,
+            ci_lower=min(item.excess_lower, item.excess),
+            ci_upper=max(item.excess_upper, item.excess),
+            unit=self.unit,
+            n_obs=max(1, round(max(item.observed, item.expected))),
+            method=_METHOD,
+            segment=segment,
+            caveats=tuple(caveats),
+            evidence={name: record[name] for name in (*_FLOAT_COLUMNS, "alternatives")},
+            next_steps=(f"Read a sample of cases from {wording.segment(segment)}.",),
+        )
+
+
+_VERDICT_STEPS: Mapping[Verdict, tuple[str, ...]] = MappingProxyType(
+    {
+        "localised": ("Ask the owner of the named segment what changed for it at the onset.",),
+        "broad": (
+            "Look for what acts on everything at once: logging, traffic, a policy or an event "
+            "outside; a segment of these dimensions will not show it.",
+        ),
+        "mix": ("Ask what moved volume between segments; the rates inside them did not move.",),
+        "no_evidence": ("Nothing needs doing; look again when more days are in.",),
+    }
+)
+
+
+def _about(expected: float) -> str:
+    return wording.amount(round(expected)) if expected >= 1 else "none or one"

@@ -1,0 +1,1 @@
+"""Chart functions: records in, an Altair chart out, the message as title."""

@@ -1,0 +1,122 @@
+"""Rows in files: CSV, Parquet and JSON lines, one file or a glob, opened lazily by polars."""
+
+from functools import partial
+from glob import glob, has_magic
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rcakit.errors import ParameterError, SourceError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["ENDINGS", "locate", "read"]
+
+ENDINGS = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".csv.gz": "csv",
+    ".tsv": "csv",
+    ".jsonl": "lines",
+    ".jsonl.gz": "lines",
+    ".ndjson": "lines",
+}
+
+# Rows read to guess the type of a CSV or JSON column.
+_SAMPLE_ROWS = 10_000
+
+# In the wheel the samples lie inside the package, in a checkout beside it.
+_PACKAGE = Path(__file__).resolve().parents[1]
+_SAMPLE_HOMES = (_PACKAGE, _PACKAGE.parent)
+
+
+def read(source: str, *, query: str | None = None) -> "pl.LazyFrame":
+    """Open one file, a glob or a URL of one kind; ``query`` is SQL on a table called ``data``."""
+    import polars as pl
+
+    is_url = source.startswith(("http://", "https://"))
+    paths = [source] if is_url else locate(source)
+    kinds = {_kind(path) for path in paths}
+    if len(kinds) > 1:
+        raise ParameterError(f"source must match files of one kind, got {sorted(kinds)}.")
+    scan = {"parquet": pl.scan_parquet, "csv": _scan_csv, "lines": _scan_lines}[kinds.pop()]
+    try:
+        frame = scan(paths)
+        if query is not None:
+            frame = pl.SQLContext(data=frame).execute(query)
+        frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as problem:
+        raise SourceError(_reason(source, problem)) from None
+    return frame
+
+
+def locate(source: str) -> list[str]:
+    """Return the files that a path or glob stands for; empty or missing ones are refused."""
+    found = _matches(source)
+    if not found and not Path(source).is_absolute() and Path(source).parts[:1] == ("data_samples",):
+        for home in _SAMPLE_HOMES:
+            found = found or _matches(str(home / source))
+    if not found:
+        raise SourceError(
+            f"source must exist, got {source!r}, which matches no file. "
+            f"The working folder is {Path.cwd().name!r}; check the path or the glob."
+        )
+    for path in found:
+        if Path(path).is_dir():
+            raise SourceError(f"source must be a file, got the folder {path!r}. Try {path}/*.parquet.")
+        if Path(path).stat().st_size == 0:
+            raise SourceError(f"file {path!r} is empty (0 bytes). Export it again.")
+    return found
+
+
+def _matches(source: str) -> list[str]:
+    if has_magic(source) and not Path(source).exists():
+        return sorted(glob(source, recursive=True))
+    return [source] if Path(source).exists() else []
+
+
+def _kind(path: str) -> str:
+    name = path.partition("?")[0].lower() if "://" in path else path.lower()
+    for ending, kind in ENDINGS.items():
+        if name.endswith(ending):
+            return kind
+    allowed = ", ".join((*ENDINGS, ".duckdb", ".ddb", ".db"))
+    raise ParameterError(f"source must end in one of {allowed}, got {Path(path).name!r}.")
+
+
+def _scan_csv(paths: list[str]) -> "pl.LazyFrame":
+    import polars as pl
+
+    return pl.scan_csv(
+        paths,
+        separator=_separator(paths[0]),
+        try_parse_dates=True,
+        infer_schema_length=_SAMPLE_ROWS,
+        encoding="utf8-lossy",
+        null_values=["", "NA", "NULL", "null", "NaN"],
+    )
+
+
+def _scan_lines(paths: list[str]) -> "pl.LazyFrame":
+    import polars as pl
+
+    return pl.scan_ndjson(paths, infer_schema_length=_SAMPLE_ROWS)
+
+
+def _separator(path: str) -> str:
+    """Return the separator that the header line holds most of."""
+    import gzip
+
+    opener = partial(gzip.open, mode="rt") if path.endswith(".gz") else partial(open, mode="r")
+    with opener(path, encoding="utf-8", errors="replace") as lines:
+        header = lines.readline(65_536)
+    return max(",;\t|", key=header.count)
+
+
+def _reason(source: str, problem: Exception) -> str:
+    first_line = str(problem).strip().partition("\n")[0] or type(problem).__name__
+    return (
+        f"source {source!r} could not be read: {first_line[:300]}. "
+        "Check that the file is complete and of the kind its ending says."
+    )

@@ -1,0 +1,176 @@
+"""Which segments, among all combinations of dimension values, carry more evidence than chance allows?
+
+The lattice holds one group for every combination of values of up to `max_depth` dimensions that occurs in a
+leaf table. Columns of numbers per leaf are summed to all groups at once, whole cuboids at a time; removing a
+segment subtracts exactly its leaves from every group.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+ANY = -1  # the code of "any value of this dimension"
+_DENSE_KEYS_PER_LEAF = 8  # a key space up to this many times the leaves is summed without sorting
+_DENSE_KEYS_FLOOR = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Cuboid:
+    """All combinations of values of some dimensions: one layer of groups of the lattice.
+
+    Parameters
+    ----------
+    dimensions
+        Positions of the dimensions, ascending.
+    strides
+        Weight of each dimension's code in the key of a group.
+    keys
+        Key of every group that occurs, ascending, shape (n_groups,).
+    start
+        Position of the first group in the flat arrays of the lattice.
+    """
+
+    dimensions: tuple[int, ...]
+    strides: tuple[int, ...]
+    keys: Integers
+    start: int
+
+    def key_of(self, codes: Integers) -> Integers:
+        """Keys of the groups that hold these leaves, shape (n_leaves,)."""
+        key = codes[:, self.dimensions[0]] * self.strides[0]
+        for dimension, stride in zip(self.dimensions[1:], self.strides[1:], strict=True):
+            key = key + codes[:, dimension] * stride
+        return key
+
+    def group_of(self, codes: Integers) -> Integers:
+        """Positions of the groups that hold these leaves in the flat arrays, shape (n_leaves,)."""
+        return self.start + np.searchsorted(self.keys, self.key_of(codes))
+
+    def codes_of(self, group: int, n_dimensions: int) -> tuple[int, ...]:
+        """Codes of one group, with -1 where any value is meant."""
+        key, codes = int(self.keys[group - self.start]), [ANY] * n_dimensions
+        for dimension, stride in zip(self.dimensions, self.strides, strict=True):
+            codes[dimension], key = divmod(key, stride)
+        return tuple(codes)
+
+
+class Lattice:
+    """Sums of leaf columns for every group of every cuboid up to a depth.
+
+    Parameters
+    ----------
+    codes
+        Dimension codes of every leaf, shape (n_leaves, n_dimensions), from 0.
+    sizes
+        Number of values of every dimension.
+    columns
+        Numbers to be summed, shape (n_columns, n_leaves).
+    max_depth
+        Largest number of dimensions of a segment.
+
+    Notes
+    -----
+    Time and memory grow with leaves x cuboids. A dimension with a single value is left out of the lattice:
+    every segment with it equals one without it.
+
+    References
+    ----------
+    Gray et al. (1997), Data Mining and Knowledge Discovery 1, 29-53 (the data cube).
+    """
+
+    __slots__ = ("codes", "cuboids", "depth", "n_dimensions", "sums")
+
+    def __init__(
+        self, codes: Integers, sizes: Sequence[int], columns: Floats, *, max_depth: int = 3
+    ) -> None:
+        self.codes = np.ascontiguousarray(codes, dtype=np.int64)
+        self.n_dimensions = len(sizes)
+        varied = [j for j in range(len(sizes)) if sizes[j] > 1]
+        layers = range(1, min(max_depth, len(varied)) + 1)
+        cuboids, sums, start = [], [], 0
+        by_dimension = np.ascontiguousarray(self.codes.T)
+        for dimensions in itertools.chain.from_iterable(itertools.combinations(varied, k) for k in layers):
+            keys, strides, summed = _sum_to_groups(by_dimension, sizes, dimensions, columns)
+            cuboids.append(Cuboid(dimensions, strides, keys, start))
+            sums.append(summed)
+            start += len(keys)
+        self.cuboids = tuple(cuboids)
+        self.sums = np.concatenate(sums, axis=1) if sums else np.zeros((len(columns), 0))
+        self.depth = np.repeat([len(c.dimensions) for c in cuboids], [len(c.keys) for c in cuboids])
+
+    def cuboid_of(self, group: int) -> Cuboid:
+        """The cuboid that holds a group."""
+        starts = [cuboid.start for cuboid in self.cuboids]
+        return self.cuboids[int(np.searchsorted(starts, group, side="right")) - 1]
+
+    def segment(self, group: int) -> tuple[int, ...]:
+        """Codes of a group, -1 where any value is meant."""
+        return self.cuboid_of(group).codes_of(group, self.n_dimensions)
+
+    def group(self, segment: Sequence[int]) -> int:
+        """Position of a segment's group in the flat arrays."""
+        dimensions = tuple(j for j, code in enumerate(segment) if code != ANY)
+        cuboid = next(c for c in self.cuboids if c.dimensions == dimensions)
+        return int(cuboid.group_of(np.asarray(segment, np.int64)[None])[0])
+
+    def members(self, segment: Sequence[int]) -> NDArray[np.bool_]:
+        """Which leaves belong to a segment, shape (n_leaves,)."""
+        return members(self.codes, segment)
+
+    def subtract(self, leaves: Integers, columns: Floats) -> None:
+        """Take leaves out of every group's sums; add them back with negative columns.
+
+        Parameters
+        ----------
+        leaves
+            Positions of the leaves, shape (n_removed,).
+        columns
+            Their numbers, shape (n_columns, n_removed).
+        """
+        codes = self.codes[leaves]
+        for cuboid in self.cuboids:
+            local = np.searchsorted(cuboid.keys, cuboid.key_of(codes))
+            stop = cuboid.start + len(cuboid.keys)
+            for row, column in zip(self.sums, columns, strict=True):
+                row[cuboid.start : stop] -= np.bincount(local, column, minlength=len(cuboid.keys))
+
+
+def members(codes: Integers, segment: Sequence[int]) -> NDArray[np.bool_]:
+    """Which leaves belong to a segment, shape (n_leaves,)."""
+    inside = np.ones(len(codes), bool)
+    for dimension, code in enumerate(segment):
+        if code != ANY:
+            inside &= codes[:, dimension] == code
+    return inside
+
+
+def _sum_to_groups(
+    by_dimension: Integers, sizes: Sequence[int], dimensions: tuple[int, ...], columns: Floats
+) -> tuple[Integers, tuple[int, ...], Floats]:
+    """Keys, strides and sums of the groups of one cuboid."""
+    strides = tuple(
+        int(np.prod([sizes[k] for k in dimensions[i + 1 :]], dtype=np.int64)) for i in range(len(dimensions))
+    )
+    key = by_dimension[dimensions[0]] * strides[0]
+    for dimension, stride in zip(dimensions[1:], strides[1:], strict=True):
+        key = key + by_dimension[dimension] * stride
+    n_keys = strides[0] * sizes[dimensions[0]]
+    if n_keys > max(_DENSE_KEYS_FLOOR, _DENSE_KEYS_PER_LEAF * len(key)):
+        keys, key = np.unique(key, return_inverse=True)
+        return keys, strides, _sum_rows(key, columns, len(keys))
+    present = np.zeros(n_keys, bool)
+    present[key] = True
+    keys = np.flatnonzero(present)
+    summed = _sum_rows(key, columns, n_keys)
+    return keys, strides, summed if len(keys) == n_keys else summed[:, keys]
+
+
+def _sum_rows(group: Integers, columns: Floats, n_groups: int) -> Floats:
+    """Sum every column over the leaves of each group, shape (n_columns, n_groups)."""
+    return np.array([np.bincount(group, column, minlength=n_groups) for column in columns]).reshape(-1, n_groups)

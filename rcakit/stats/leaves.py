@@ -1,0 +1,524 @@
+"""What should each leaf of the table have shown, and how much does it usually wobble?
+
+A leaf is one combination of dimension values that occurs in the data. This module turns a daily history of
+leaf counts into an expected count for the period under study, a forecast of the total, and the components of
+variance that a scan over segments needs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_MIN_DAYS_FOR_WEEKDAYS = 21  # three of each weekday: fewer and the profile is mostly noise
+_MIN_DAYS_FOR_TREND = 28  # a slope from fewer than four weeks extrapolates noise
+_TREND_T = 3.0  # a slope must be this many standard errors from zero before it is used
+_BIWEIGHT = 4.685  # tuning constant of Tukey's biweight, 95 % efficient under the normal (Holland & Welsch 1977)
+_MIN_BLOCKS = 6  # with fewer blocks a variance over blocks says nothing
+_WINSORISED = 0.01  # share of the largest squared residuals brought down: incidents in the history are not noise
+_MIN_VALUES_FOR_WINSORISING = 50  # below this the 99 % point is the maximum
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Daily leaf values before the period, as coordinates of a sparse leaf x day table.
+
+    Parameters
+    ----------
+    leaf, day
+        Position of each entry, shape (n_entries,): leaf index and day index from 0. Pairs may repeat.
+    value
+        Count (or sum of values) of each entry, shape (n_entries,). Pairs that are absent are zero.
+    weekday
+        Weekday 0-6 of every baseline day, shape (n_days,); days without any row are listed too.
+    period_weekday
+        Weekday 0-6 of every day of the period under study, shape (n_period_days,).
+    denominator
+        Number at risk of each entry for ratio metrics, shape (n_entries,), or None.
+    sum_squares
+        Sum of the squared row values of each entry, shape (n_entries,), or None for plain counts.
+    """
+
+    leaf: Integers
+    day: Integers
+    value: Floats
+    weekday: Integers
+    period_weekday: Integers
+    denominator: Floats | None = None
+    sum_squares: Floats | None = None
+
+    @property
+    def n_days(self) -> int:
+        """Number of baseline days."""
+        return len(self.weekday)
+
+    @property
+    def n_period_days(self) -> int:
+        """Number of days under study."""
+        return len(self.period_weekday)
+
+    def day_totals(self) -> Floats:
+        """Sum over all leaves for every baseline day, shape (n_days,)."""
+        return np.bincount(self.day, self.value, minlength=self.n_days)
+
+
+@dataclass(frozen=True, slots=True)
+class TotalForecast:
+    """Forecast of the total over the period, with the noise the whole shares.
+
+    Parameters
+    ----------
+    mean
+        Expected total over the period, in the unit of the values.
+    sd
+        Standard deviation of the total about `mean`: counting noise, shared day effect and estimation.
+    sd_estimation
+        The part of `sd` that comes from the finite history.
+    shared_sd
+        Relative standard deviation of the shared day effect over the period.
+    degrees_of_freedom
+        Residual degrees of freedom of the fit.
+    day_factor
+        Fitted total of every baseline day, shape (n_days,).
+    period_factor
+        Expected total of every period day, shape (n_period_days,).
+    has_trend, has_weekdays
+        Whether a slope and a weekday profile were used.
+    """
+
+    mean: float
+    sd: float
+    sd_estimation: float
+    shared_sd: float
+    degrees_of_freedom: int
+    day_factor: Floats
+    period_factor: Floats
+    has_trend: bool
+    has_weekdays: bool
+
+    def pvalue(self, total: float) -> float:
+        """Two-sided p-value of a total as far from the forecast as this one."""
+        if self.mean <= 0.0:
+            return 1.0
+        if self.mean < _SMALL_TOTAL:
+            size = self.mean**2 / max(self.sd**2 - self.mean, 1e-9 * self.mean)
+            share = self.mean / (self.mean + size)
+            upper = special.betainc(total, size, share) if total > 0 else 1.0
+            lower = special.betaincc(total + 1.0, size, share)
+            return float(min(1.0, 2.0 * min(upper, lower)))
+        statistic = abs(np.log(max(total, 0.5) / self.mean)) * self.mean / self.sd
+        return float(min(1.0, 2.0 * special.stdtr(self.degrees_of_freedom, -statistic)))
+
+    def interval(self, *, confidence_level: float = 0.95) -> tuple[float, float]:
+        """Prediction interval of the total when nothing has happened."""
+        if self.mean <= 0.0:
+            return (0.0, 0.0)
+        width = special.stdtrit(self.degrees_of_freedom, 0.5 + confidence_level / 2.0) * self.sd
+        if self.mean < _SMALL_TOTAL:
+            return (max(0.0, self.mean - width), self.mean + width)
+        return (self.mean * np.exp(-width / self.mean), self.mean * np.exp(width / self.mean))
+
+
+_SMALL_TOTAL = 50.0  # below this a log-scale t statistic is too coarse and the negative binomial tail is used
+
+
+def forecast_total(
+    totals: Floats, *, weekday: Integers, period_weekday: Integers, scale: float = 1.0
+) -> TotalForecast:
+    """Forecast the total of the period from the daily totals before it.
+
+    A quasi-Poisson regression on weekday and, when it is clearly there, a linear trend on the log scale, with
+    Tukey biweights so that past incidents do not move it.
+
+    Parameters
+    ----------
+    totals
+        Total of every baseline day, shape (n_days,), in time order, non-negative.
+    weekday, period_weekday
+        Weekday 0-6 of the baseline days and of the period days; the period follows the baseline directly.
+    scale
+        Variance-to-mean ratio of a total without any shared effect: 1 for counts.
+
+    Notes
+    -----
+    Residuals that keep their sign from day to day widen the period's noise by the usual factor
+    (1 + r) / (1 - r). Not for series with fewer than seven days or with a level shift in the baseline.
+
+    References
+    ----------
+    McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., ch. 6 and 9 (quasi-likelihood).
+    Holland & Welsch (1977), Commun. Statist. A6, 813-827 (biweight).
+    """
+    n_days, n_period = len(totals), len(period_weekday)
+    has_weekdays = n_days >= _MIN_DAYS_FOR_WEEKDAYS and totals.sum() >= 10 * n_days
+    design, period_design = _calendar(weekday, period_weekday, has_weekdays=has_weekdays)
+    has_trend = False
+    fit = _fit_log_linear(design, totals, scale)
+    if n_days >= _MIN_DAYS_FOR_TREND and totals.sum() >= 2 * n_days:
+        clock = (np.arange(n_days) - (n_days - 1) / 2) / n_days
+        sloped = _fit_log_linear(np.column_stack([design, clock]), totals, scale)
+        coefficients, covariance, *_ = sloped
+        inflation = _autocorrelation_factor(sloped[4])
+        has_trend = abs(coefficients[-1]) > _TREND_T * np.sqrt(covariance[-1, -1] * inflation)
+        if has_trend:
+            fit = sloped
+            ahead = (n_days + np.arange(n_period) - (n_days - 1) / 2) / n_days
+            period_design = np.column_stack([period_design, ahead])
+    coefficients, covariance, fitted, dispersion, residuals = fit
+    by_day = np.exp(period_design @ coefficients)
+    mean = float(by_day.sum())
+    gradient = by_day @ period_design
+    inflation = _autocorrelation_factor(residuals)
+    shared = max(0.0, (dispersion - 1.0) * scale / max(fitted.mean(), 1e-12))
+    memory = 1.0 + (inflation - 1.0) * (1.0 - 1.0 / n_period)  # one day has no neighbours to agree with
+    sd_shared = np.sqrt(shared * memory * (by_day**2).sum()) / max(mean, 1e-12)
+    variance_estimation = float(gradient @ covariance @ gradient) * inflation
+    variance = scale * mean + (sd_shared * mean) ** 2 + variance_estimation
+    return TotalForecast(
+        mean=mean,
+        sd=float(np.sqrt(variance)),
+        sd_estimation=float(np.sqrt(variance_estimation)),
+        shared_sd=float(sd_shared),
+        degrees_of_freedom=max(1, n_days - len(coefficients)),
+        day_factor=fitted,
+        period_factor=by_day,
+        has_trend=bool(has_trend),
+        has_weekdays=has_weekdays,
+    )
+
+
+def _calendar(weekday: Integers, period_weekday: Integers, *, has_weekdays: bool) -> tuple[Floats, Floats]:
+    """Columns of the regression: one per weekday seen in the baseline, or a constant."""
+    if not has_weekdays:
+        return np.ones((len(weekday), 1)), np.ones((len(period_weekday), 1))
+    seen = np.unique(weekday)
+    period = (period_weekday[:, None] == seen).astype(float)
+    unseen = period.sum(axis=1) == 0
+    period[unseen] = 1.0 / len(seen)  # a weekday never seen gets the average day
+    return (weekday[:, None] == seen).astype(float), period
+
+
+def _fit_log_linear(
+    design: Floats, totals: Floats, scale: float
+) -> tuple[Floats, Floats, Floats, float, Floats]:
+    """Robust quasi-Poisson fit: coefficients, covariance, fitted values, dispersion, Pearson residuals."""
+    start = np.log(np.maximum(totals, 0.5 * max(totals.mean(), 1e-6)))
+    coefficients = np.linalg.lstsq(design, start, rcond=None)[0]
+    robust = np.ones_like(totals)
+    dispersion = 1.0
+    for _ in range(12):
+        fitted = np.exp(np.clip(design @ coefficients, -30.0, 30.0))
+        working = design @ coefficients + (totals - fitted) / fitted
+        weights = fitted * robust
+        normal = (design * weights[:, None]).T @ design + 1e-9 * np.eye(design.shape[1])
+        updated = np.linalg.solve(normal, design.T @ (weights * working))
+        change = np.abs(updated - coefficients).max()
+        coefficients = updated
+        fitted = np.exp(np.clip(design @ coefficients, -30.0, 30.0))
+        residuals = (totals - fitted) / np.sqrt(fitted * scale)
+        dispersion = max(1.0, _robust_variance(residuals, design.shape[1]))
+        if fitted.mean() > _SMALL_TOTAL:  # small counts are skewed: biweights would bias them down
+            ratio = residuals / (_BIWEIGHT * np.sqrt(dispersion))
+            robust = np.where(np.abs(ratio) < 1.0, (1.0 - ratio**2) ** 2, 0.0)
+        if change < 1e-6:
+            break
+    covariance = np.linalg.inv(normal) * dispersion * scale
+    return coefficients, covariance, fitted, float(dispersion), residuals
+
+
+def _robust_variance(residuals: Floats, n_parameters: int) -> float:
+    """Variance of residuals with those beyond 3.5 robust deviations brought back to that bound."""
+    spread = 1.4826 * np.median(np.abs(residuals))
+    bound = 3.5 * spread if spread > 0 else np.inf
+    clipped = np.clip(residuals, -bound, bound)
+    return float((clipped**2).sum() / max(1, len(residuals) - n_parameters))
+
+
+def _autocorrelation_factor(residuals: Floats) -> float:
+    """Variance of a mean over its value for independent days: (1 + r) / (1 - r) at lag one, at least 1."""
+    if len(residuals) < 3 * _MIN_BLOCKS:
+        return 1.0
+    spread = 1.4826 * np.median(np.abs(residuals))
+    centred = np.clip(residuals, -3.5 * spread, 3.5 * spread) if spread > 0 else residuals
+    centred = centred - centred.mean()
+    power = float((centred**2).sum())
+    lag_one = float((centred[1:] * centred[:-1]).sum()) / power if power > 0 else 0.0
+    lag_one -= 1.645 / np.sqrt(len(residuals))  # only what exceeds chance, so white noise is not penalised
+    lag_one = min(max(lag_one, 0.0), 0.8)
+    return (1.0 + lag_one) / (1.0 - lag_one)
+
+
+@dataclass(frozen=True, slots=True)
+class LeafBaseline:
+    """Expected value of every leaf over the period.
+
+    Parameters
+    ----------
+    expected
+        Expected value per leaf, shape (n_leaves,); sums to the forecast total.
+    history
+        Sum over the baseline per leaf, shape (n_leaves,).
+    total
+        The forecast of the sum over all leaves.
+    uses_leaf_weekdays
+        Whether leaves with their own weekday profile were found and followed.
+    """
+
+    expected: Floats
+    history: Floats
+    total: TotalForecast
+    uses_leaf_weekdays: bool
+
+
+def leaf_baseline(
+    history: History, *, codes: Integers, sizes: tuple[int, ...], scale: float = 1.0
+) -> LeafBaseline:
+    """Expected value per leaf: its share of the baseline times the forecast total.
+
+    Where the values of a dimension differ in their weekday profile (a country with another weekend), the
+    share is that of the weekdays of the period, shrunk towards the share over all days.
+
+    Parameters
+    ----------
+    history
+        Daily leaf values before the period.
+    codes
+        Dimension codes of every leaf, shape (n_leaves, n_dimensions).
+    sizes
+        Number of values of every dimension.
+    scale
+        Variance-to-mean ratio of a leaf value: 1 for counts.
+
+    Notes
+    -----
+    Leaves that never occurred before have expectation zero: the prior count a new value deserves belongs to
+    the segment that is tested, not to the leaf, or the sum of thousands of unseen leaves would be biased.
+    """
+    n_leaves = len(codes)
+    per_leaf = np.bincount(history.leaf, history.value, minlength=n_leaves)
+    total = forecast_total(
+        history.day_totals(), weekday=history.weekday, period_weekday=history.period_weekday, scale=scale
+    )
+    share = per_leaf / max(per_leaf.sum(), 1e-12)
+    follows = False
+    if total.has_weekdays and len(history.period_weekday) % 7:
+        factor, follows = _leaf_weekday_factor(history, codes, sizes, total, per_leaf)
+        if follows:
+            share = share * factor
+            share /= share.sum()
+    return LeafBaseline(
+        expected=share * total.mean, history=per_leaf, total=total, uses_leaf_weekdays=follows
+    )
+
+
+def _leaf_weekday_factor(
+    history: History, codes: Integers, sizes: tuple[int, ...], total: TotalForecast, per_leaf: Floats
+) -> tuple[Floats, bool]:
+    """Product over dimensions of how much a value's share rises on the weekdays of the period.
+
+    Dimensions are fitted one after the other on what the earlier ones left, so two dimensions that carry the
+    same profile (country and language) are not counted twice.
+    """
+    on_period_day = np.isin(history.weekday, history.period_weekday)
+    if on_period_day.all() or not on_period_day.any():
+        return np.ones(len(codes)), False
+    mass = total.day_factor[on_period_day].sum() / total.day_factor.sum()
+    n_same_days = int(on_period_day.sum())
+    entries = on_period_day[history.day]
+    same = np.bincount(history.leaf[entries], history.value[entries], minlength=len(codes))
+    expected = per_leaf * mass * (same.sum() / max(per_leaf.sum() * mass, 1e-12))
+    factor = np.ones(len(codes))
+    follows = False
+    for dimension, size in enumerate(sizes):
+        code = codes[:, dimension]
+        observed = np.bincount(code, same, minlength=size)
+        fitted = np.bincount(code, expected * factor, minlength=size)
+        deviation = observed / np.maximum(fitted, 1e-12) - 1.0
+        # The noise of these deviations is at least Poisson; only what exceeds a robust spread is followed.
+        noise = np.sqrt((1.0 - mass) / np.maximum(fitted, 1e-12))
+        statistic = np.abs(deviation) / np.maximum(noise, 1e-12)
+        clear = (fitted >= 10 * n_same_days) & (statistic > 5.0) & (np.abs(deviation) > 0.03)
+        if clear.any():
+            shrunk = 1.0 + deviation * (1.0 - np.minimum(1.0, (1.0 / np.maximum(statistic, 1e-12)) ** 2))
+            factor *= np.where(clear, shrunk, 1.0)[code]
+            follows = True
+    return factor, follows
+
+
+@dataclass(frozen=True, slots=True)
+class Dispersion:
+    """Components of the variance of a segment's value over the period, given the shared factor.
+
+    The variance of a segment with mean m and sum of squared leaf means q is
+    ``clump * m + leaf * q + sum(segment[j] for its dimensions j) * m**2``.
+
+    Parameters
+    ----------
+    clump
+        Variance-to-mean ratio of rare segments, one per dimension, shape (n_dimensions,): 1 for counts that
+        come one by one, more where one actor sends many at once or rows carry amounts.
+    leaf
+        Squared coefficient of variation of a leaf's own period factor.
+    segment
+        Squared coefficient of variation of a value's own period factor, per dimension, shape (n_dimensions,).
+    base
+        Variance-to-mean ratio of a value far from the sparse limit: 1 for counts.
+    history_ratio
+        Period length over baseline length: the relative variance of an expectation from history.
+    """
+
+    clump: Floats
+    leaf: float
+    segment: Floats
+    base: float
+    history_ratio: float
+
+
+def dispersion_from_history(
+    history: History, *, codes: Integers, sizes: tuple[int, ...], baseline: LeafBaseline
+) -> Dispersion:
+    """Estimate the variance components of segments from how they wobbled before the period.
+
+    Moments of squared residuals about (leaf share x fitted day total x realised day factor), so the effect
+    that all leaves share on a day is taken out first; the largest 1 % of residuals are brought down to the 99 % point.
+
+    Parameters
+    ----------
+    history, codes, sizes
+        As in `leaf_baseline`.
+    baseline
+        What `leaf_baseline` returned.
+
+    Notes
+    -----
+    `segment` is measured on blocks as long as the period where the history holds six of them, so slow drift
+    of a country or an app version counts as noise. Assumes that the history was mostly quiet.
+
+    References
+    ----------
+    Breslow (1984), Applied Statistics 33, 38-44 (moment estimate of extra-Poisson variation).
+    """
+    n_dimensions = codes.shape[1]
+    totals = history.day_totals()
+    base = row_scale(history)
+    share = baseline.history / max(baseline.history.sum(), 1e-12)
+    leaf = _leaf_component(history, share, totals, base) / history.n_period_days
+    clump, segment = np.empty(n_dimensions), np.empty(n_dimensions)
+    for dimension, size in enumerate(sizes):
+        clump[dimension], segment[dimension] = _value_components(
+            history, codes[:, dimension], size, share, totals, base, leaf * history.n_period_days
+        )
+    return Dispersion(
+        clump=clump,
+        leaf=leaf,
+        segment=segment,
+        base=base,
+        history_ratio=history.n_period_days / max(1, history.n_days),
+    )
+
+
+def row_scale(history: History) -> float:
+    """Variance-to-mean ratio of a compound Poisson sum: sum of squared row values over sum of row values.
+
+    Returns 1 for plain counts (`sum_squares` is None).
+
+    References
+    ----------
+    Daley & Vere-Jones (2003), An Introduction to the Theory of Point Processes I, 2nd ed., ex. 2.1.11.
+    """
+    if history.sum_squares is None:
+        return 1.0
+    return float(max(1e-12, history.sum_squares.sum() / max(history.value.sum(), 1e-12)))
+
+
+def _leaf_component(history: History, share: Floats, totals: Floats, base: float) -> float:
+    """Squared variation of a leaf's day factor, from the leaves that are large enough to show it."""
+    n_days = history.n_days
+    squares = np.bincount(history.leaf, history.value**2, minlength=len(share))
+    cross = np.bincount(history.leaf, history.value * totals[history.day], minlength=len(share)) * share
+    power = share**2 * (totals**2).sum()
+    residual = squares - 2.0 * cross + power - base * share * totals.sum() * (1.0 - 1.0 / n_days)
+    mean = share * totals.mean()
+    use = mean >= max(0.2 * base, np.sort(mean)[max(0, len(mean) - 20_000)])
+    if not use.any():
+        return 0.0
+    component = residual[use] / power[use]
+    weight = (mean[use] / (mean[use] + base)) ** 2
+    return max(0.0, _winsorised_mean(component, weight))
+
+
+def _value_components(
+    history: History, code: Integers, size: int, share: Floats, totals: Floats, base: float, leaf: float
+) -> tuple[float, float]:
+    """Clump ratio of rare values and squared variation of frequent values' factors for one dimension."""
+    n_days = history.n_days
+    value_share = np.bincount(code, share, minlength=size)
+    leaf_power = np.bincount(code, share**2, minlength=size)
+    frequent = np.flatnonzero(value_share * totals.mean() >= max(0.5, 2.0 * base / n_days * _MIN_BLOCKS))
+    rank = np.full(size, -1, np.int64)
+    frequent = frequent[np.argsort(-value_share[frequent])[:200]]  # the largest carry nearly all information
+    rank[frequent] = np.arange(len(frequent))
+    position = rank[code[history.leaf]]
+    clump = _clump_ratio(history, code, size, value_share, totals, base)
+    if len(frequent) < 2:
+        return clump, 0.0
+    inside = position >= 0
+    daily = np.bincount(
+        position[inside] * n_days + history.day[inside],
+        history.value[inside],
+        minlength=len(frequent) * n_days,
+    ).reshape(len(frequent), n_days)
+    longest = min(history.n_period_days, max(1, n_days // _MIN_BLOCKS))
+    by_day, by_block = (
+        _block_component(daily, value_share[frequent], leaf_power[frequent], totals, base, leaf, length)
+        for length in (1, longest)
+    )
+    return clump, max(by_day / history.n_period_days, by_block)
+
+
+def _block_component(
+    daily: Floats,
+    share: Floats,
+    leaf_power: Floats,
+    totals: Floats,
+    base: float,
+    leaf: float,
+    length: int,
+) -> float:
+    """Squared variation of values' factors over blocks of `length` days, beyond counting and leaf noise."""
+    n_blocks = daily.shape[1] // length
+    blocks = daily[:, daily.shape[1] - n_blocks * length :].reshape(len(daily), n_blocks, length).sum(axis=2)
+    whole = totals[len(totals) - n_blocks * length :].reshape(n_blocks, length).sum(axis=1)
+    mean = share[:, None] * whole
+    noise = base * mean * (1.0 - share[:, None]) + leaf * leaf_power[:, None] * whole**2 / length
+    component = ((blocks - mean) ** 2 * n_blocks / max(1, n_blocks - 1) - noise) / np.maximum(mean, 1e-12) ** 2
+    weight = (mean / (mean + base)) ** 2 * (1.0 - share[:, None])
+    return max(0.0, _winsorised_mean(component.ravel(), weight.ravel()))
+
+
+def _clump_ratio(
+    history: History, code: Integers, size: int, value_share: Floats, totals: Floats, base: float
+) -> float:
+    """Variance-to-mean ratio of values too rare to be counted twice on a day, unless they come in clumps."""
+    rare = value_share * totals.mean() < 0.1 * base
+    entry = rare[code[history.leaf]]
+    if entry.sum() < 20:
+        return base
+    key = code[history.leaf[entry]].astype(np.int64) * history.n_days + history.day[entry]
+    _, cell = np.unique(key, return_inverse=True)
+    counts = np.bincount(cell, history.value[entry])
+    return float(max(base, (counts**2).sum() / counts.sum()))
+
+
+def _winsorised_mean(values: Floats, weights: Floats) -> float:
+    """Weighted mean with the largest 1 % of the weighted values brought down to the 99 % point."""
+    if values.size == 0 or weights.sum() <= 0:
+        return 0.0
+    product = values * weights
+    if values.size >= _MIN_VALUES_FOR_WINSORISING:
+        product = np.minimum(product, np.quantile(product, 1.0 - _WINSORISED))
+    return float(product.sum() / weights.sum())

@@ -1,0 +1,347 @@
+"""Find the segments of a lattice that stand out from the rest, one after the other.
+
+Each segment is tested against everything outside it, so a factor that all leaves share cancels and a global
+rise is not taken for many causes. The search is greedy; a found segment's leaves leave the lattice exactly.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from rcakit.stats import evidence
+from rcakit.stats.lattice import ANY, Lattice, members
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+NEAR_TIE = 2.0  # nats; a likelihood ratio of e**2 = 7.4 is "positive", not "strong" (Kass & Raftery 1995, p. 777)
+_TAIL_GAIN = 4.0  # an exact tail is smaller than exp(-likelihood ratio) by no more than this many nats
+_SCREEN = 6.0  # squared deviations below this are never significant over a whole lattice
+_SWEEPS = 2  # rounds of revising each segment given the others
+_TIE_BREAK_DF = 4.0  # heavy tail: the prior on the shared factor separates twins and decides nothing else
+_REST_LIKE_PARENT = 3.0  # nats for "the rest of the parent moved too" before the parent is preferred
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How the sum of a segment varies about its mean when nothing has happened in it.
+
+    Parameters
+    ----------
+    base
+        Variance-to-mean ratio of a sum: 1 for counts.
+    clump
+        Variance-to-mean ratio of groups, shape (n_groups,).
+    leaf
+        Squared variation of leaf factors.
+    segment
+        Squared variation of group factors, shape (n_groups,).
+    history_ratio
+        Relative variance that a finite history adds to every variance.
+    prior_mean
+        Mean that half an event in the history would give; for groups never seen before.
+    shared_sd
+        Relative standard deviation of the shared factor.
+    """
+
+    base: float
+    clump: Floats
+    leaf: float
+    segment: Floats
+    history_ratio: float
+    prior_mean: float
+    shared_sd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Every group against everything outside it, given the leaves still in the lattice.
+
+    Parameters
+    ----------
+    mean, size
+        Negative binomial of the group's sum had it moved with the outside, shape (n_groups,).
+    log_qvalue
+        Log of the adjusted p-value, zero where hopeless, shape (n_groups,).
+    llr
+        Weighted log-likelihood ratio of the group's own rate, zero where hopeless. It adds up over parts of
+        a group, so a parent and its child can be compared.
+    score
+        `llr` less the length of the description and the implausibility of the shared factor it implies.
+    """
+
+    mean: Floats
+    size: Floats
+    log_qvalue: Floats
+    llr: Floats
+    score: Floats
+
+
+OBSERVED, EXPECTED, SQUARE, WEIGHTED_OBSERVED, WEIGHTED_EXPECTED = range(5)  # rows of the lattice's sums
+
+
+def leaf_columns(observed: Floats, expected: Floats, *, base: float, leaf: float) -> Floats:
+    """Numbers per leaf that the search needs, shape (5, n_leaves).
+
+    The last two rows weight a leaf by the inverse of its variance-to-mean ratio, so that a few huge, wobbly
+    leaves do not drown the rest; the weighted sum then has variance equal to its mean.
+
+    References
+    ----------
+    McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., sec. 9.2 (quasi-likelihood weights).
+    """
+    weight = 1.0 / (base + leaf * expected)
+    return np.stack([observed, expected, expected**2, weight * observed, weight * expected])
+
+
+def evaluate(lattice: Lattice, totals: Floats, noise: Noise, log_weight: Floats) -> Evaluation:
+    """Compare each group with its complement.
+
+    Parameters
+    ----------
+    lattice
+        Sums of `leaf_columns` per group.
+    totals
+        The same sums over all leaves still in the lattice, shape (5,).
+    noise
+        Variance model under no change.
+    log_weight
+        Log of the number of candidates each group stands for, shape (n_groups,).
+
+    Notes
+    -----
+    The mean of a group is its expected value times the realised factor of its complement; the variance is
+    that of the group plus that of this estimate. Conditioning on the outside is Kulldorff's scan statistic;
+    significance comes from the exact negative binomial tail, the order from the weighted quasi-likelihood.
+
+    References
+    ----------
+    Kulldorff (1997), Commun. Statist. Theory Meth. 26, 1481-1496, eq. 2.
+    """
+    observed = lattice.sums[OBSERVED]
+    factor = _outside_factor(lattice.sums, totals, noise)
+    mean, variance = _mean_and_variance(lattice.sums, totals, factor, noise)
+    size = evidence.negative_binomial_size(mean / noise.base, variance / noise.base**2)
+    log_qvalue, llr = np.zeros(len(mean)), np.zeros(len(mean))
+    alive = np.flatnonzero(((observed - mean) ** 2 > _SCREEN * variance) & (lattice.sums[EXPECTED] < totals[EXPECTED]))
+    scaled = observed[alive] / noise.base, mean[alive] / noise.base, size[alive]
+    hopeful = evidence.negative_binomial_llr(*scaled) > log_weight[alive] - _TAIL_GAIN
+    log_tail = evidence.negative_binomial_log_tail(*(part[hopeful] for part in scaled))
+    log_qvalue[alive[hopeful]] = np.minimum(0.0, log_tail + log_weight[alive[hopeful]])
+    llr[alive] = _weighted_llr(lattice.sums[:, alive], factor[alive])
+    score = np.full(len(mean), -np.inf)
+    surprise = (np.log(np.maximum(factor[alive], 1e-9)) / noise.shared_sd) ** 2 / _TIE_BREAK_DF
+    score[alive] = llr[alive] - log_weight[alive] - (_TIE_BREAK_DF + 1) / 2 * np.log1p(surprise)
+    return Evaluation(mean, size, log_qvalue, llr, score)
+
+
+def _outside_factor(sums: Floats, totals: Floats, noise: Noise) -> Floats:
+    """Realised factor of the complement of every group."""
+    outside = np.maximum(totals[WEIGHTED_EXPECTED] - sums[WEIGHTED_EXPECTED], 0.0)
+    moved = np.maximum(totals[WEIGHTED_OBSERVED] - sums[WEIGHTED_OBSERVED], 0.0)
+    prior = noise.prior_mean / noise.base
+    return (moved + prior) / (outside + prior)
+
+
+def _weighted_llr(sums: Floats, factor: Floats) -> Floats:
+    """Quasi-Poisson log-likelihood ratio of a group's own factor against the outside's."""
+    seen, mean = sums[WEIGHTED_OBSERVED], np.maximum(factor * sums[WEIGHTED_EXPECTED], 1e-12)
+    return np.maximum(0.0, special.xlogy(seen, np.maximum(seen, 1e-12) / mean) - (seen - mean))
+
+
+def _mean_and_variance(
+    sums: Floats, totals: Floats, factor: Floats, noise: Noise
+) -> tuple[Floats, Floats]:
+    """Mean of each group had it moved by `factor`, and the variance of the sum about it."""
+    expected, square = sums[EXPECTED], sums[SQUARE]
+    outside = np.maximum(totals[WEIGHTED_EXPECTED] - sums[WEIGHTED_EXPECTED], 1e-12)
+    share = sums[WEIGHTED_EXPECTED] / np.maximum(totals[WEIGHTED_EXPECTED], 1e-12)
+    mean = factor * (expected + noise.prior_mean)
+    own = noise.clump * mean + noise.leaf * factor**2 * square
+    estimate = mean**2 / np.maximum(factor * outside, 1e-12)
+    drift = noise.segment * (mean / np.maximum(1.0 - share, 1e-6)) ** 2
+    return mean, (own + estimate + drift) * (1.0 + noise.history_ratio)
+
+
+def candidate_weights(lattice: Lattice, *, log_odds: float, seen: Floats) -> tuple[Floats, int]:
+    """Log of the number of candidates that each group shares its error rate with.
+
+    The error rate is split evenly over depths, over the cuboids of a depth, over the groups of a cuboid that
+    could be significant at all, and over the two directions; so the sum of all false alarm probabilities is
+    at most alpha under any dependence.
+
+    Parameters
+    ----------
+    lattice
+        The groups.
+    log_odds
+        Log of (baseline + period length) / period length: what one more event adds at most to the evidence.
+        0 when the expectation was given and every group counts.
+    seen
+        Events in baseline and period together per group, shape (n_groups,).
+
+    References
+    ----------
+    Tarone (1990), Biometrics 46, 515-522 (groups that cannot be significant need not be paid for).
+    """
+    weight, n_candidates = np.zeros(len(lattice.depth)), 0
+    depths = [len(cuboid.dimensions) for cuboid in lattice.cuboids]
+    for cuboid, depth in zip(lattice.cuboids, depths, strict=True):
+        groups = slice(cuboid.start, cuboid.start + len(cuboid.keys))
+        shared = 2.0 * max(depths) * depths.count(depth)
+        n_testable = _n_testable(seen[groups], shared, log_odds)
+        n_candidates += n_testable
+        weight[groups] = np.log(shared * n_testable)
+    return weight, n_candidates
+
+
+def _n_testable(seen: Floats, shared: float, log_odds: float) -> int:
+    """Smallest k such that at most k groups could reach a p-value of alpha / k; alpha = 1 to be safe."""
+    if log_odds <= 0.0:
+        return max(1, len(seen))
+    ordered = np.sort(seen)
+    low, high = 1, max(1, len(seen))
+    while low < high:
+        middle = (low + high) // 2
+        needed = np.log(shared * middle) / log_odds
+        if len(ordered) - np.searchsorted(ordered, needed) <= middle:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """A segment the search has chosen.
+
+    Parameters
+    ----------
+    codes
+        Code per dimension, -1 where any value is meant.
+    leaves
+        Its leaves that no earlier segment holds, shape (n_leaves,).
+    """
+
+    codes: tuple[int, ...]
+    leaves: Integers
+
+
+class Search:
+    """State of one greedy search: the lattice, what is still in it, and what was taken out.
+
+    Parameters
+    ----------
+    lattice
+        Sums of `columns`.
+    columns
+        `leaf_columns`, shape (5, n_leaves).
+    noise
+        Variance model.
+    log_weight
+        From `candidate_weights`.
+    alpha
+        Family-wise error rate.
+    """
+
+    __slots__ = ("alive", "alpha", "columns", "found", "lattice", "log_weight", "noise", "totals")
+
+    def __init__(
+        self, lattice: Lattice, columns: Floats, *, noise: Noise, log_weight: Floats, alpha: float
+    ) -> None:
+        self.lattice, self.columns, self.noise = lattice, columns, noise
+        self.log_weight, self.alpha = log_weight, alpha
+        self.alive = np.ones(columns.shape[1], bool)
+        self.totals = columns.sum(axis=1)
+        self.found: list[Found] = []
+
+    def run(self, *, max_segments: int) -> None:
+        """Take out the best segment until none is significant, then revise each given the others."""
+        while len(self.found) < max_segments:
+            chosen = self.best()
+            if chosen is None:
+                break
+            self.remove(chosen)
+        for _ in range(_SWEEPS):
+            if len(self.found) < 2 or not self.revise():
+                break
+
+    def evaluate(self) -> Evaluation:
+        """Every group against its complement among the leaves that are left."""
+        return evaluate(self.lattice, self.totals, self.noise, self.log_weight)
+
+    def best(self) -> tuple[int, ...] | None:
+        """The significant segment with the best score, or None."""
+        evaluation = self.evaluate()
+        significant = np.flatnonzero(evaluation.log_qvalue <= np.log(self.alpha))
+        if len(significant) == 0:
+            return None
+        return self.widen(evaluation, int(significant[np.argmax(evaluation.score[significant])]))
+
+    def widen(self, evaluation: Evaluation, group: int) -> tuple[int, ...]:
+        """Prefer a parent when the rest of that parent moved as the child did.
+
+        The complement test: the rest of the parent (parent without child) must fit the child's rate ratio
+        better than no change by 3 nats; else the child stands.
+        """
+        segment = self.lattice.segment(group)
+        while True:
+            group = self.lattice.group(segment)
+            gains = [(self._gain_of_rest(group, parent, evaluation), parent) for parent in parents(segment)]
+            best_gain, wider = max(gains, default=(0.0, segment))
+            if best_gain < _REST_LIKE_PARENT:
+                return segment
+            segment = wider
+
+    def _gain_of_rest(self, group: int, parent: tuple[int, ...], evaluation: Evaluation) -> float:
+        """Nats by which the rest of a parent fits the child's rate ratio better than no change."""
+        child = self.lattice.sums[:, group]
+        rest = self.lattice.sums[:, self.lattice.group(parent)] - child
+        factor = evaluation.mean[group] / (child[EXPECTED] + self.noise.prior_mean)
+        ratio = child[WEIGHTED_OBSERVED] / max(factor * child[WEIGHTED_EXPECTED], 1e-12)
+        spread = 1.0 + self.noise.segment[group] * rest[WEIGHTED_EXPECTED]
+        moved = rest[WEIGHTED_OBSERVED] * np.log(max(ratio, 1e-9)) - (ratio - 1.0) * factor * rest[WEIGHTED_EXPECTED]
+        return float(moved / spread)
+
+    def remove(self, segment: Sequence[int]) -> None:
+        """Take the remaining leaves of a segment out of the lattice."""
+        leaves = np.flatnonzero(members(self.lattice.codes, segment) & self.alive)
+        self._shift(leaves, out=True)
+        self.found.append(Found(tuple(segment), leaves))
+
+    def restore(self, found: Found) -> None:
+        """Put the leaves of a found segment back."""
+        self._shift(found.leaves, out=False)
+        self.found.remove(found)
+
+    def _shift(self, leaves: Integers, *, out: bool) -> None:
+        columns = self.columns[:, leaves] * (1.0 if out else -1.0)
+        self.lattice.subtract(leaves, columns)
+        self.totals = self.totals - columns.sum(axis=1)
+        self.alive[leaves] = not out
+
+    def revise(self) -> bool:
+        """Put each segment back and choose again with the others gone; say whether anything changed."""
+        changed = False
+        for found in list(self.found):
+            position = self.found.index(found)
+            self.restore(found)
+            again = self.best()
+            if again is None:
+                changed = True
+                continue
+            self.remove(again)
+            self.found.insert(position, self.found.pop())
+            changed |= again != found.codes
+        return changed
+
+
+def parents(segment: Sequence[int]) -> list[tuple[int, ...]]:
+    """Segments with one dimension less, none for a segment of one dimension."""
+    fixed = [j for j, code in enumerate(segment) if code != ANY]
+    if len(fixed) == 1:
+        return []
+    return [tuple(ANY if j == drop else code for j, code in enumerate(segment)) for drop in fixed]
