@@ -68,12 +68,15 @@ class ChangeResult(Result):
         All changes that were looked at.
     has_onset
         False where nothing changed, so nothing can coincide with it.
+    was_asked
+        False without a change log.
     unit
         What is counted.
     """
 
     matches: tuple[ChangeMatch, ...]
     has_onset: bool
+    was_asked: bool
     unit: str
     library: frames.Library
 
@@ -111,6 +114,8 @@ class ChangeResult(Result):
 
     def reading(self) -> str:
         """Say which change fits, or that none does."""
+        if not self.was_asked:
+            return "No change log was given, so no logged change was compared with it."
         if not self.has_onset:
             return "There is no change to explain, so no logged change was compared with it."
         fitting = [match for match in self.matches if match.is_plausible]
@@ -183,7 +188,7 @@ def match_changes(
     changes
         Table with ``changed_at``, ``title`` and, if known, ``change_id``, ``kind`` and ``scope``.
         A scope is ``all`` or ``dimension=value`` pairs joined by ``;``; several values of one
-        dimension are joined by ``|``.
+        dimension are joined by ``|``. None when there is no change log.
     max_days_before
         Changes up to this many days before the first day of the period are compared.
     max_days_after
@@ -212,6 +217,8 @@ def match_changes(
         raise ParameterError("result must have a period, got one that was made from a forecast.")
     check_integer(max_days_before, "max_days_before", ge=1, le=365)
     check_integer(max_days_after, "max_days_after", ge=0, le=365)
+    if changes is None:
+        return ChangeResult((), has_onset=False, was_asked=False, unit=result.unit, library=result.library)
     frames.check_columns(changes, ("changed_at", "title"))
     has_onset = result.verdict in {"localised", "broad"}
     onset = dt.datetime.combine(result.span.period[0], dt.time())
@@ -221,7 +228,13 @@ def match_changes(
         if -max_days_after <= _days_before(row["changed_at"], onset) <= max_days_before
     ]
     scored = [_score(result, row, onset, max_days_before) for row in rows] if has_onset else []
-    return ChangeResult(_ranked(scored), has_onset, result.unit, frames.library(changes))
+    return ChangeResult(
+        _ranked(scored),
+        has_onset=has_onset,
+        was_asked=True,
+        unit=result.unit,
+        library=frames.library(changes),
+    )
 
 
 def _rows(changes: Any) -> list[Record]:

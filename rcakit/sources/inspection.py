@@ -1,8 +1,10 @@
 """Can these rows carry the question? Freshness, gaps, impossible dates, duplicates, odd values."""
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
-__all__ = ["DataCheck", "DataResult", "inspect"]
+__all__ = ["DataCheck", "DataResult", "inspect", "suggest_dimensions", "unit_of"]
 
 Status = Literal["pass", "caution", "stop"]
 
@@ -26,6 +28,8 @@ _ISOLATED_DAYS = 14
 _DUPLICATE_ROWS = 5_000_000
 # A day without rows means something only where days usually hold at least this many.
 _BUSY_DAY = 5
+# A column with more values names things rather than describes them.
+_MOST_VALUES = 200
 _EARLIEST = dt.datetime(1990, 1, 1)  # noqa: DTZ001 - local time, as all period starts
 
 
@@ -89,6 +93,10 @@ class DataResult(Result):
         return [
             {name: getattr(check, name) for name in self.tables["checks"]} for check in self.checks
         ]
+
+    def days_before(self, days: int) -> dt.date:
+        """Return the day that lies so many days before ``as_of``, or the first with data."""
+        return max(self.first_day, self.as_of - dt.timedelta(days=days))
 
     def findings(self) -> tuple[Finding, ...]:
         """Return what was read, then each defect."""
@@ -206,6 +214,37 @@ def inspect(
         unit=value or "rows",
         library=frames.library(data),
     )
+
+
+def suggest_dimensions(data: Any, *, leave_out: Sequence[str | None] = ()) -> tuple[str, ...]:
+    """Return the columns worth searching: text or yes/no, with 2 to 200 values each.
+
+    Parameters
+    ----------
+    data
+        Table in any supported engine.
+    leave_out
+        Columns that play another part.
+    """
+    import narwhals as nw
+
+    schema = nw.from_native(data).collect_schema()
+    wordy = {nw.String, nw.Categorical, nw.Enum, nw.Boolean}
+    names = [name for name, kind in schema.items() if kind in wordy and name not in leave_out]
+    return tuple(
+        name
+        for name in names
+        if not name.endswith("_id")
+        and 2 <= frames.aggregate(data, keys=name).height <= _MOST_VALUES  # noqa: PLR2004
+    )
+
+
+def unit_of(source: object, value: str | None) -> str:
+    """Say what is counted: the column that is added up, else what the file is called."""
+    if value is not None:
+        return value
+    stem = Path(source).stem if isinstance(source, str) else ""
+    return stem.replace("_", " ") if re.fullmatch(r"[a-z][a-z_]+s", stem) else "rows"
 
 
 class _Days:

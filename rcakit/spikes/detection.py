@@ -41,6 +41,7 @@ def detect(
     tz: str = "UTC",
     alpha: float = 0.01,
     confidence_level: float = 0.95,
+    unit: str | None = None,
 ) -> SpikeResult:
     """When did a count change, and is it real?
 
@@ -71,6 +72,8 @@ def detect(
         Share of false alarms among all alarms (Benjamini–Hochberg across days and series).
     confidence_level
         Of prediction intervals and of the interval of an excess.
+    unit
+        What is counted, for the sentences.
 
     Returns
     -------
@@ -130,7 +133,7 @@ def detect(
         window_days=window_days,
         alpha=alpha,
         confidence_level=confidence_level,
-        unit=value or "rows",
+        unit=unit or value or "rows",
         library=frames.library(data),
     )
 

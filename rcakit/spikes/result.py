@@ -1,8 +1,8 @@
 """SpikeResult: every day with what was expected, and the incidents."""
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +13,7 @@ from rcakit import frames, wording
 from rcakit.findings import Finding
 from rcakit.results import Record, Result
 from rcakit.spikes.incidents import Incident
+from rcakit.validation import check_period
 
 if TYPE_CHECKING:
     import altair as alt
@@ -48,6 +49,8 @@ class SpikeResult(Result):
         Share of false alarms among all alarms.
     unit
         What is counted.
+    focus
+        The days that the findings speak of; all days when None.
     """
 
     keys: tuple[str, ...]
@@ -65,6 +68,7 @@ class SpikeResult(Result):
     alpha: float
     unit: str
     library: frames.Library
+    focus: tuple[dt.date, dt.date] | None = None
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         {
@@ -133,6 +137,33 @@ class SpikeResult(Result):
                 return incident
         return None
 
+    def choose_period(
+        self, given: Sequence[str | dt.date] | None = None, *, window_days: int = 28
+    ) -> tuple[dt.date, dt.date]:
+        """Return the days to explain: those given, else the strongest incident, else the last week.
+
+        Parameters
+        ----------
+        given
+            First and last day.
+        window_days
+            Incidents are looked for in this many last days.
+        """
+        if given is not None:
+            return check_period(given)
+        since = self.days[-1] - dt.timedelta(days=window_days - 1)
+        incident = self.largest(since=since)
+        if incident is None:
+            return self.days[-min(7, len(self.days))], self.days[-1]
+        return incident.started_at, incident.last_day
+
+    def during(self, first: dt.date, last: dt.date) -> "SpikeResult":
+        """Return the same days with only the incidents that touch a period."""
+        kept = tuple(
+            item for item in self.incidents if item.last_day >= first and item.started_at <= last
+        )
+        return replace(self, incidents=kept, focus=(first, last))
+
     def findings(self) -> tuple[Finding, ...]:
         """Return each incident, or that the last week was as expected."""
         if self.incidents:
@@ -143,8 +174,10 @@ class SpikeResult(Result):
         """Say how many incidents there were, and the strongest ones."""
         if not self.incidents:
             return self._nothing().claim
-        count = wording.plural(len(self.incidents), "incident")
         claims = [finding.claim for finding in self.findings()[:3]]
+        if len(self.incidents) == 1:
+            return claims[0]
+        count = wording.plural(len(self.incidents), "incident")
         return " ".join([f"{count} between {self.days[0]} and {self.days[-1]}.", *claims])
 
     def plot(self) -> "alt.TopLevelMixin":
@@ -198,23 +231,25 @@ class SpikeResult(Result):
         )
 
     def _nothing(self) -> Finding:
-        """Compare the last week with its expectation when no day stands out."""
-        total, expected = np.nansum(self.observed, 0)[-7:], np.nansum(self.expected, 0)[-7:]
-        n_days = len(total)
-        half = np.sqrt(np.nansum((self.expected_upper - self.expected_lower)[:, -7:] ** 2)) / 2
-        gap = float(total.sum() - expected.sum())
+        """Compare the period, or the last week, with its expectation when no day stands out."""
+        first, last = self.focus or (self.days[-min(7, len(self.days))], self.days[-1])
+        inside = np.array([first <= day <= last for day in self.days])
+        known = inside & np.isfinite(self.expected).all(0)
+        total = float(np.nansum(self.observed[:, known]))
+        expected = float(np.nansum(self.expected[:, known]))
+        width = (self.expected_upper - self.expected_lower)[:, known]
+        half = float(np.sqrt(np.nansum(width**2))) / 2
         return Finding(
             claim=(
-                f"No day between {self.days[0]} and {self.days[-1]} stands out: the last "
-                f"{n_days} days brought {wording.amount(float(total.sum()))} {self.unit} where "
-                f"{wording.amount(float(expected.sum()))} were expected."
+                f"No day from {first} to {last} stands out: there were {wording.amount(total)} "
+                f"{self.unit} where {wording.amount(round(expected))} were expected."
             ),
             kind="change",
-            estimate=gap,
-            ci_lower=gap - float(half),
-            ci_upper=gap + float(half),
+            estimate=total - expected,
+            ci_lower=total - expected - half,
+            ci_upper=total - expected + half,
             unit=self.unit,
-            n_obs=max(1, int(total.sum())),
+            n_obs=max(1, round(total)),
             method=_METHOD,
             evidence={"alpha": self.alpha, "n_days": len(self.days)},
         )
