@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
@@ -126,6 +126,7 @@ def _find(name: str) -> "Playbook":
 
 def _run(name: str, values: dict[str, Any], out: str) -> None:
     from rcakit import runner
+    from rcakit.errors import PlaybookError
 
     playbook = _find(name)
     with _refusing():
@@ -133,7 +134,7 @@ def _run(name: str, values: dict[str, Any], out: str) -> None:
     try:
         with _Progress(playbook.name) as progress:
             finished = runner.run(playbook, values, out=out, progress=progress)
-    except runner.PlaybookError as problem:
+    except PlaybookError as problem:
         click.echo(f"failed: {problem}", err=True)
         sys.exit(EXIT_FAILED)
     if finished.status != "ok":
@@ -180,7 +181,7 @@ class _Progress:
         self._heading = ""
         self._title = title
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> Self:
         """Start."""
         self._task = self._bar.add_task(f"{self._title}: starting", total=None)
         if self._is_terminal:
@@ -203,5 +204,3 @@ class _Progress:
         """Clear the bar."""
         if self._is_terminal:
             self._bar.stop()
-
-

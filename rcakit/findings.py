@@ -46,7 +46,8 @@ _FEW = 30
 _MANY = 100
 # "Caused by" in other words. "No cause in this data" is an answer and stays allowed.
 _CAUSAL = re.compile(
-    r"\b(was caused|is caused|were caused|caused by|because of|due to|led to|resulted in)\b", re.I
+    r"\b(was caused|is caused|were caused|caused by|because of|due to|led to|resulted in)\b",
+    re.IGNORECASE,
 )
 
 

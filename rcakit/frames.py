@@ -280,7 +280,7 @@ def _polars_from(frame: Any) -> "pl.DataFrame":
     for name in native.columns:
         try:
             taken[name] = pl.from_pandas(native[name], nan_to_null=True)
-        except Exception as mixed:  # polars and pyarrow raise a dozen kinds here
+        except Exception as mixed:  # noqa: BLE001 - polars and pyarrow raise a dozen kinds here
             raise SchemaError(
                 f"column {name!r} mixes kinds of values ({type(mixed).__name__}). "
                 f"Convert it first, for example with astype('string')."

@@ -228,7 +228,9 @@ def scaffold(name: str) -> "nbformat.NotebookNode":
     title = name.replace("_", " ").capitalize()
     for position, cell in enumerate(template["cells"]):
         source = "\n".join(cell["source"]).replace("{title}", title)
-        new = nbformat.v4.new_markdown_cell if cell["kind"] == "prose" else nbformat.v4.new_code_cell
+        new = (
+            nbformat.v4.new_markdown_cell if cell["kind"] == "prose" else nbformat.v4.new_code_cell
+        )
         made = new(source, id=f"{name[:20]}-{position:02d}")
         made.metadata["tags"] = cell.get("tags", [])
         notebook.cells.append(made)
@@ -289,7 +291,9 @@ def _annotation(node: ast.expr) -> Any:
             return Literal[tuple(ast.literal_eval(part) for part in parts)]
         if outer in {"list", "dict", "tuple"}:
             return _TYPES[outer][tuple(_annotation(part) for part in parts)]
-    raise ValueError(f"the annotation {ast.unparse(node)!r} is not one of {sorted(_TYPES)} or Literal")
+    raise ValueError(
+        f"the annotation {ast.unparse(node)!r} is not one of {sorted(_TYPES)} or Literal"
+    )
 
 
 def _read(parameter: Parameter, value: Any) -> Any:

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
-__all__ = ["Record", "Result", "records_to_html", "records_to_markdown"]
+__all__ = ["Record", "Result", "records_to_html", "records_to_markdown", "records_to_text"]
 
 Record = dict[str, Any]
 
 _SHOWN_ROWS = 12
+_LONGEST_CELL = 200
 
 
 class Result(ABC):
@@ -36,6 +37,8 @@ class Result(ABC):
     __slots__ = ()
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]]
+    # Columns of the main table that a notebook or page shows; all when empty.
+    shown: ClassVar[tuple[str, ...]] = ()
     library: frames.Library
 
     @abstractmethod
@@ -103,24 +106,32 @@ class Result(ABC):
     def _mappings(self, table: str | None) -> dict[str, list[Mapping[str, Any]]]:
         """Return the columns whose cells are dictionaries, such as segments."""
         rows = self.to_records(table)
-        names = [name for name, cell in rows[0].items() if isinstance(cell, Mapping)] if rows else []
+        names = (
+            [name for name, cell in rows[0].items() if isinstance(cell, Mapping)] if rows else []
+        )
         return {name: [row[name] for row in rows] for name in names}
 
     def __str__(self) -> str:
         """Return the reading, then the main table."""
         rows = self.to_records()
-        text = f"{self.reading()}\n\n{records_to_markdown(rows[:_SHOWN_ROWS], self._column_names(None))}"
-        return text + _rest(len(rows))
+        if not rows:
+            return self.reading()
+        table = records_to_text(rows[:_SHOWN_ROWS], self._shown_names())
+        return f"{self.reading()}\n\n{table}{_rest(len(rows))}"
 
-    def _repr_mimebundle_(
-        self, include: Any = None, exclude: Any = None
-    ) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Show the reading and the main table in a notebook; nothing from the data is markup."""
         del include, exclude
         rows = self.to_records()
-        table = records_to_html(rows[:_SHOWN_ROWS], self._column_names(None))
-        html = f"<p>{escape(self.reading())}</p>{table}<p>{escape(_rest(len(rows)))}</p>"
+        html = f"<p>{escape(self.reading())}</p>"
+        if rows:
+            html += records_to_html(rows[:_SHOWN_ROWS], self._shown_names())
+            html += f"<p>{escape(_rest(len(rows)))}</p>"
         return {"text/plain": str(self), "text/html": html}
+
+    def _shown_names(self) -> list[str]:
+        names = self._column_names(None)
+        return [name for name in self.shown if name in names] or names
 
 
 def records_to_markdown(rows: Sequence[Record], names: Sequence[str]) -> str:
@@ -130,9 +141,21 @@ def records_to_markdown(rows: Sequence[Record], names: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def records_to_text(rows: Sequence[Record], names: Sequence[str]) -> str:
+    """Write rows as aligned plain text."""
+    cells = [[_heading(name) for name in names]]
+    cells += [[_cell(row[name]) for name in names] for row in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
 def records_to_html(rows: Sequence[Record], names: Sequence[str]) -> str:
     """Write rows as an HTML table in which text from the data is inert."""
-    head = "".join(f"<th>{escape(wording.visible(name))}</th>" for name in names)
+    head = "".join(f"<th>{escape(_heading(name))}</th>" for name in names)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(_cell(row[name]))}</td>" for name in names) + "</tr>"
         for row in rows
@@ -148,6 +171,10 @@ def _aligned(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, str | None]]:
     ]
 
 
+def _heading(name: str) -> str:
+    return wording.visible(name.replace("_", " "))
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
         return wording.segment(value)
@@ -159,7 +186,8 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return wording.amount(value)
-    return wording.visible(wording.day(value) if hasattr(value, "isoformat") else value)
+    text = wording.day(value) if hasattr(value, "isoformat") else value
+    return wording.visible(text, longest=_LONGEST_CELL)
 
 
 def _markdown_line(cells: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from rcakit import errors
 from rcakit.errors import PlaybookError
@@ -25,9 +25,6 @@ from rcakit.findings import Finding
 from rcakit.playbook import Playbook
 from rcakit.report import Answer, collect, compose, page
 from rcakit.sources.fingerprint import fingerprint
-
-if TYPE_CHECKING:
-    import nbformat
 
 __all__ = ["Progress", "Run", "Status", "run"]
 
@@ -125,7 +122,7 @@ def run(
         if error is not None:
             return _set_aside(staging, Path(out).absolute(), record, error)
         findings = _write_outputs(playbook, values, staging, record)
-        os.replace(staging, home / run_id)
+        staging.replace(home / run_id)
         _sync(home)
     except OSError as problem:
         raise PlaybookError(f"the report could not be written to {home}: {problem}.") from None
@@ -176,16 +173,17 @@ def _execute(
 def _teller(playbook: Playbook, progress: Progress | None) -> Callable[..., None]:
     """Return a hook that says which code cell starts, under which heading."""
     n_cells = sum(cell.cell_type == "code" for cell in playbook.notebook.cells) + 1
-    state = {"number": 0, "heading": ""}
+    number, heading = 0, ""
 
     def tell(cell: Any, cell_index: int) -> None:
+        nonlocal number, heading
         del cell_index
         if cell.cell_type == "markdown":
-            state["heading"] = _heading(cell.source) or state["heading"]
+            heading = _heading(cell.source) or heading
             return
-        state["number"] += 1
+        number += 1
         if progress is not None:
-            progress(state["number"], n_cells, str(state["heading"]))
+            progress(number, n_cells, heading)
 
     return tell
 
@@ -224,7 +222,7 @@ def _set_aside(staging: Path, out: Path, record: dict[str, Any], error: str) -> 
     record = {**record, "error": error}
     _write(staging / "run.json", _json(record))
     home = _made(out / "failed" / record["playbook"])
-    os.replace(staging, home / record["run_id"])
+    staging.replace(home / record["run_id"])
     return Run(
         record["run_id"],
         record["playbook"],

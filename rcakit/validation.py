@@ -77,9 +77,7 @@ def check_integer(
     return int(check_number(int(value), name, ge=ge, le=le, hint=hint))
 
 
-def check_choice(
-    value: _Word, name: str, choices: Collection[_Word], *, hint: str = ""
-) -> _Word:
+def check_choice(value: _Word, name: str, choices: Collection[_Word], *, hint: str = "") -> _Word:
     """Return a word that is one of the choices."""
     if value not in choices:
         allowed = "one of " + ", ".join(repr(str(choice)) for choice in choices)
@@ -90,7 +88,7 @@ def check_choice(
 
 def check_names(value: str | Sequence[str], name: str) -> tuple[str, ...]:
     """Return column names as a tuple: one name stands for a list of one."""
-    names = (value,) if isinstance(value, str) else tuple(value)
+    names: tuple[Any, ...] = (value,) if isinstance(value, str) else tuple(value)
     if not all(isinstance(item, str) and item for item in names):
         raise refusal(name, "a column name or a list of column names", value)
     twice = [item for item in dict.fromkeys(names) if names.count(item) > 1]
@@ -115,7 +113,7 @@ def check_period(
     value: Sequence[str | dt.date] | None, name: str = "period"
 ) -> tuple[dt.date, dt.date]:
     """Return the first and the last day of a period; both days belong to it."""
-    if value is None or isinstance(value, str) or len(value) != 2:  # noqa: PLR2004 - a pair
+    if value is None or isinstance(value, str) or len(value) != 2:
         raise refusal(name, "two ISO dates, first and last day", value)
     first, last = check_date(value[0], f"{name}[0]"), check_date(value[1], f"{name}[1]")
     if last < first:

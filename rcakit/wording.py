@@ -22,10 +22,8 @@ def amount(value: float | None, *, signed: bool = False) -> str:
     if math.isinf(value):
         return "infinite"
     size = abs(value)
-    if size >= 100 or float(value).is_integer():  # noqa: PLR2004 - three digits carry the message
-        text = f"{size:,.0f}".replace(",", _THIN_SPACE)
-    else:
-        text = f"{size:.3g}"
+    is_whole = size >= 100 or float(value).is_integer()
+    text = f"{size:,.0f}".replace(",", _THIN_SPACE) if is_whole else f"{size:.3g}"
     sign = _MINUS if value < 0 and text.strip("0.") else "+" if signed and value > 0 else ""
     return sign + text
 
@@ -40,7 +38,7 @@ def percent(share: float | None, *, signed: bool = False) -> str:
     if share is None or not math.isfinite(share):
         return "unknown share"
     value = 100 * share
-    digits = 0 if abs(value) >= 10 or value == 0 else 1  # noqa: PLR2004
+    digits = 0 if abs(value) >= 10 or value == 0 else 1
     text = f"{abs(value):,.{digits}f}".replace(",", _THIN_SPACE)
     sign = _MINUS if value < 0 and text.strip("0.") else "+" if signed and value > 0 else ""
     return f"{sign}{text}{_THIN_SPACE}%"
@@ -80,5 +78,8 @@ def visible(value: Any, *, longest: int = _LONGEST_TEXT) -> str:
     hostile name hides or reorders what a reader sees.
     """
     text = "(missing)" if value is None else str(value)
-    shown = "".join(c if c.isprintable() else f"⟨U+{ord(c):04X}⟩" for c in text[: longest + 1])
+    shown = "".join(
+        c if c.isprintable() or c == _THIN_SPACE else f"⟨U+{ord(c):04X}⟩"
+        for c in text[: longest + 1]
+    )
     return shown if len(text) <= longest else f"{shown[:longest]}…"

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Dataset", "make", "scenarios", "write_samples"]
 
-_HOMES = {"Dataset": "dataset", "make": "generator", "scenarios": "generator", "write_samples": "samples"}
+_HOMES = {
+    "Dataset": "dataset",
+    "make": "generator",
+    "scenarios": "generator",
+    "write_samples": "samples",
+}
 
 
 def __getattr__(name: str) -> object:

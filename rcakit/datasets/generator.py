@@ -74,7 +74,9 @@ def make(scenario: str, *, size: str = "small", rng: int | np.random.Generator =
     story = SCENARIOS[scenario]
     world = World(SIZES[size], _seed(rng))
     built = {name: TABLES[name].build(world, story) for name in story.tables}
-    excess = {cause_id: n_rows for table in built.values() for cause_id, n_rows in table.excess.items()}
+    excess = {
+        cause_id: n_rows for table in built.values() for cause_id, n_rows in table.excess.items()
+    }
     return Dataset({name: table.frame for name, table in built.items()}, tell(world, story, excess))
 
 
@@ -84,9 +86,7 @@ def _seed(rng: object) -> int:
         return int(rng.integers(2**32))
     if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
         return int(rng)
-    message = (
-        f"rng must be an integer of 0 or above or a numpy Generator, got {rng!r}. Use rng=0 for the samples' data."
-    )
+    message = f"rng must be an integer of 0 or above or a numpy Generator, got {rng!r}. Use 0 for the samples' data."
     raise ParameterError(message)
 
 

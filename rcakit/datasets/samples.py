@@ -52,7 +52,9 @@ def write_samples(folder: str | Path) -> None:
     """
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
-    samples = {scenario: make(scenario, size=size, rng=SEED) for scenario, size in SAMPLE_SIZES.items()}
+    samples = {
+        scenario: make(scenario, size=size, rng=SEED) for scenario, size in SAMPLE_SIZES.items()
+    }
     for scenario, sample in samples.items():
         _write_tables(sample, root / scenario, with_accounts=scenario == _WITH_ACCOUNTS)
     truth = {scenario: sample.truth for scenario, sample in samples.items()}
@@ -106,7 +108,12 @@ def _column_row(column: Column) -> str:
     return f"| `{column.name}` | {_TYPE_NAMES[column.dtype.base_type()]} | {column.unit or '-'} | {column.meaning} |"
 
 
-_TYPE_NAMES = {pl.String: "text", pl.Int64: "whole number", pl.Date: "date", pl.Datetime: "timestamp"}
+_TYPE_NAMES = {
+    pl.String: "text",
+    pl.Int64: "whole number",
+    pl.Date: "date",
+    pl.Datetime: "timestamp",
+}
 
 _COLUMN_HEAD = "| column | type | unit | meaning |\n|---|---|---|---|"
 

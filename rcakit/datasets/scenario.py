@@ -117,5 +117,10 @@ class Scenario:
 
     def changes(self) -> tuple[Change, ...]:
         """List the changes that the story needs in the log: causes, fixes and decoys."""
-        by_causes = [change for cause in self.causes for change in (cause.change, cause.fix) if change is not None]
+        by_causes = [
+            change
+            for cause in self.causes
+            for change in (cause.change, cause.fix)
+            if change is not None
+        ]
         return (*by_causes, *(decoy.change for decoy in self.decoys))

@@ -32,7 +32,10 @@ def tell(world: World, scenario: Scenario, excess: dict[str, int]) -> dict[str, 
         "period": [world.started_at.date().isoformat(), last_day.date().isoformat()],
         "verdict": scenario.verdict,
         "causes": [_cause(world, cause, excess[cause.cause_id], keys) for cause in scenario.causes],
-        "decoys": [{"change_id": keys[_identity(decoy.change)], "why": decoy.why} for decoy in scenario.decoys],
+        "decoys": [
+            {"change_id": keys[_identity(decoy.change)], "why": decoy.why}
+            for decoy in scenario.decoys
+        ],
     }
 
 

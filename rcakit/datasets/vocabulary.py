@@ -104,7 +104,12 @@ POLICIES = (
 )
 
 _POLICY_TILTS = {
-    "video": {"adult_nudity": 2.0, "dangerous_acts": 2.0, "misinformation": 1.6, "intellectual_property": 2.0},
+    "video": {
+        "adult_nudity": 2.0,
+        "dangerous_acts": 2.0,
+        "misinformation": 1.6,
+        "intellectual_property": 2.0,
+    },
     "comments": {"harassment": 2.2, "hate_speech": 2.0, "spam": 1.3},
     "messages": {"fraud_scam": 3.0, "minor_safety": 2.0, "spam": 1.5},
     "accounts": {"impersonation": 6.0, "fraud_scam": 1.5, "minor_safety": 1.5},
@@ -138,7 +143,9 @@ PLATFORMS = ("android", "ios", "web", "server")
 _WEB_SHARE_OF_USERS = 0.08
 
 COUNTRIES = tuple(country for region in REGIONS.values() for country in region.countries)
-LANGUAGES = tuple(sorted({language for spoken in COUNTRY_LANGUAGES.values() for language in spoken}))
+LANGUAGES = tuple(
+    sorted({language for spoken in COUNTRY_LANGUAGES.values() for language in spoken})
+)
 
 
 def region_shares() -> Shares:
@@ -171,12 +178,16 @@ def policy_shares() -> Shares:
 
 def source_shares() -> Shares:
     """Volume from each source on each weekday, relative to an average day, shape (7, n_sources)."""
-    return np.array([[source.share * source.week[day] for source in SOURCES.values()] for day in range(7)])
+    return np.array(
+        [[source.share * source.week[day] for source in SOURCES.values()] for day in range(7)]
+    )
 
 
 def platform_shares() -> Shares:
     """Share of each platform by source and region, shape (n_sources, n_regions, n_platforms)."""
-    return np.array([[_clients(source, region) for region in REGIONS.values()] for source in SOURCES.values()])
+    return np.array(
+        [[_clients(source, region) for region in REGIONS.values()] for source in SOURCES.values()]
+    )
 
 
 def _clients(source: Source, region: Region) -> list[float]:
@@ -184,9 +195,16 @@ def _clients(source: Source, region: Region) -> list[float]:
     if source.client is not None:
         return [float(platform == source.client) for platform in PLATFORMS]
     phones = 1 - _WEB_SHARE_OF_USERS
-    return [phones * region.android_share, phones * (1 - region.android_share), _WEB_SHARE_OF_USERS, 0.0]
+    return [
+        phones * region.android_share,
+        phones * (1 - region.android_share),
+        _WEB_SHARE_OF_USERS,
+        0.0,
+    ]
 
 
-def _lookup(rows: list[dict[str, float]], columns: tuple[str, ...], *, missing: float = 0.0) -> Shares:
+def _lookup(
+    rows: list[dict[str, float]], columns: tuple[str, ...], *, missing: float = 0.0
+) -> Shares:
     """Lay dictionaries out as a matrix."""
     return np.array([[row.get(column, missing) for column in columns] for row in rows])

@@ -18,7 +18,6 @@ from rcakit.validation import check_integer
 
 if TYPE_CHECKING:
     import altair as alt
-    import polars as pl
 
 __all__ = ["ChangeMatch", "ChangeResult", "match_changes"]
 
@@ -98,6 +97,8 @@ class ChangeResult(Result):
         }
     )
 
+    shown: ClassVar[tuple[str, ...]] = ("changed_at", "kind", "title", "is_plausible", "reason")
+
     def to_records(self, table: str | None = None) -> list[Record]:
         """Return one row per change, best fit first."""
         names = self.tables[self._table(table)]
@@ -119,6 +120,8 @@ class ChangeResult(Result):
         if not self.has_onset:
             return "There is no change to explain, so no logged change was compared with it."
         fitting = [match for match in self.matches if match.is_plausible]
+        if not self.matches:
+            return "No change was logged near the onset, so none fits."
         if not fitting:
             looked = wording.plural(len(self.matches), "logged change")
             return f"None of the logged changes fits ({looked} near the onset)."
@@ -135,7 +138,9 @@ class ChangeResult(Result):
             claim=f"It coincides with “{wording.visible(match.title)}” ({match.kind}, {match.reason}).",
             kind="matched_change",
             change_id=match.change_id,
-            caveats=("Coinciding in time and scope is not proof; undoing the change would test it.",),
+            caveats=(
+                "Coinciding in time and scope is not proof; undoing the change would test it.",
+            ),
             next_steps=("Ask the owner of this change, and compare the days after it was undone.",),
             **self._numbers(match),
         )
@@ -218,7 +223,9 @@ def match_changes(
     check_integer(max_days_before, "max_days_before", ge=1, le=365)
     check_integer(max_days_after, "max_days_after", ge=0, le=365)
     if changes is None:
-        return ChangeResult((), has_onset=False, was_asked=False, unit=result.unit, library=result.library)
+        return ChangeResult(
+            (), has_onset=False, was_asked=False, unit=result.unit, library=result.library
+        )
     frames.check_columns(changes, ("changed_at", "title"))
     has_onset = result.verdict in {"localised", "broad"}
     onset = dt.datetime.combine(result.span.period[0], dt.time())
@@ -255,7 +262,9 @@ def _rows(changes: Any) -> list[Record]:
         raise SchemaError(f"column 'changed_at' must hold timestamps or dates, got {dtype}.")
     table = table.with_columns(at).with_row_index("row", offset=1)
     if isinstance(zoned := table.schema["changed_at"], pl.Datetime) and zoned.time_zone:
-        table = table.with_columns(pl.col("changed_at").dt.convert_time_zone("UTC").dt.replace_time_zone(None))
+        table = table.with_columns(
+            pl.col("changed_at").dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        )
     return [
         {
             "change_id": str(row.get("change_id") or f"row {row['row']}"),
@@ -282,16 +291,20 @@ def _score(
     leaves = result.leaves
     scope = _scope(row["scope"])
     if unknown := [name for name in scope if name not in leaves.dimensions]:
-        return _match(row, days, reason=f"its scope names {unknown[0]!r}, which is no dimension here")
+        return _match(
+            row, days, reason=f"its scope names {unknown[0]!r}, which is no dimension here"
+        )
     inside = np.ones(len(leaves.codes), dtype=bool)
     for name, values in scope.items():
-        inside &= np.logical_or.reduce([leaves.inside({name: value}) for value in values])
+        inside &= np.any([leaves.inside({name: value}) for value in values], axis=0)
     hit = _affected(result)
     excess = leaves.observed - _usual(result)
     total = float(np.abs(excess[hit].sum())) or math.nan
     contained = float(abs(excess[hit & inside].sum()) / total)
     density = _density(excess, _usual(result), inside, hit)
-    timing = max(0.0, min(1.0, (max_days_before + 1 - days) / max_days_before)) if days >= 0 else 0.0
+    timing = (
+        max(0.0, min(1.0, (max_days_before + 1 - days) / max_days_before)) if days >= 0 else 0.0
+    )
     return _match(
         row,
         days,
@@ -315,7 +328,7 @@ def _affected(result: DriverResult) -> np.ndarray[Any, np.dtype[np.bool_]]:
     leaves = result.leaves
     if not result.segments:
         return np.ones(len(leaves.codes), dtype=bool)
-    return np.logical_or.reduce([leaves.inside(segment) for segment in result.segments])
+    return np.any([leaves.inside(segment) for segment in result.segments], axis=0)
 
 
 def _usual(result: DriverResult) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -334,8 +347,13 @@ def _density(excess: Any, usual: Any, inside: Any, hit: Any) -> float:
 def _inside_excess(result: DriverResult, contained: float) -> _Numbers:
     """Return the part of the segments' excess that lies in the scope, with its interval."""
     numbers = result.attribution
-    parts = [(item.excess, item.excess_lower, item.excess_upper, item.observed) for item in numbers.segments]
-    parts = parts or [(numbers.change, numbers.change_lower, numbers.change_upper, numbers.observed)]
+    parts = [
+        (item.excess, item.excess_lower, item.excess_upper, item.observed)
+        for item in numbers.segments
+    ]
+    parts = parts or [
+        (numbers.change, numbers.change_lower, numbers.change_upper, numbers.observed)
+    ]
     excess, lower, upper, observed = (float(sum(column)) for column in zip(*parts, strict=True))
     return contained * excess, contained * lower, contained * upper, round(max(observed, excess))
 
@@ -405,7 +423,9 @@ def _ranked(matches: list[ChangeMatch]) -> tuple[ChangeMatch, ...]:
     """Order by score, and set aside what a better fit makes unneeded."""
     from dataclasses import replace
 
-    ordered = sorted(matches, key=lambda match: (-match.is_plausible, -match.score, match.change_id))
+    ordered = sorted(
+        matches, key=lambda match: (-match.is_plausible, -match.score, match.change_id)
+    )
     best = ordered[0] if ordered else None
     return tuple(
         replace(
@@ -417,5 +437,3 @@ def _ranked(matches: list[ChangeMatch]) -> tuple[ChangeMatch, ...]:
         else match
         for match in ordered
     )
-
-

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from rcakit import frames
+from rcakit import frames, wording
 from rcakit.drivers.leaf_table import LeafTable, Span, leaf_table
 from rcakit.drivers.result import DriverResult
 from rcakit.errors import NotEnoughDataError, ParameterError
@@ -107,11 +107,20 @@ def explain(
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
     span = _span(data, time=time, period=period, baseline=baseline, tz=tz, expected=expected)
     leaves = _leaves(
-        data, names, time=time, span=span, value=value, denominator=denominator, tz=tz,
+        data,
+        names,
+        time=time,
+        span=span,
+        value=value,
+        denominator=denominator,
+        tz=tz,
         expected=expected,
     )
     attribution = _attribute(
-        leaves, max_depth=max_depth, max_causes=max_causes, alpha=alpha,
+        leaves,
+        max_depth=max_depth,
+        max_causes=max_causes,
+        alpha=alpha,
         confidence_level=confidence_level,
     )
     return DriverResult.of(
@@ -185,9 +194,7 @@ def _leaves(
     expected: str | None,
 ) -> LeafTable:
     """Ask the engine for the leaf table."""
-    if expected is not None:
-        raise ParameterError("expected= is not supported yet; give time and period instead.")
-    sums = tuple(dict.fromkeys(name for name in (value, denominator) if name))
+    sums = tuple(dict.fromkeys(name for name in (value, denominator, expected) if name))
     table = frames.aggregate(
         data,
         keys=dimensions,
@@ -200,16 +207,43 @@ def _leaves(
     )
     if span is not None:
         table = table.filter(_in_span(span))
-    for name in sums:
-        low = table[name].min()
-        if low is not None and float(low) < 0:  # type: ignore[arg-type]
+    _check_signs(table, sums)
+    if table.height == 0:
+        raise NotEnoughDataError("data must hold rows in the period and its baseline, got none.")
+    leaves = leaf_table(
+        table,
+        dimensions=dimensions,
+        span=span,
+        value=value,
+        denominator=denominator,
+        expected=expected,
+    )
+    _check_parts(leaves, value=value, denominator=denominator)
+    return leaves
+
+
+def _check_signs(table: Any, names: tuple[str, ...]) -> None:
+    for name in names:
+        low: Any = table[name].min()
+        if low is not None and low < 0:
             raise ParameterError(
                 f"{name!r} must never be negative, got a sum of {low} in one segment on one day. "
                 "Analyse gains and losses apart."
             )
-    return leaf_table(
-        table, dimensions=dimensions, span=span, value=value, denominator=denominator
-    )
+
+
+def _check_parts(leaves: LeafTable, *, value: str | None, denominator: str | None) -> None:
+    """Refuse a numerator that is larger than what it is a part of."""
+    if leaves.denominator is None:
+        return
+    worst = int((leaves.observed - leaves.denominator).argmax())
+    part, whole = leaves.observed[worst], leaves.denominator[worst]
+    if part > whole:
+        where = wording.segment(leaves.segment(tuple(int(code) for code in leaves.codes[worst])))
+        raise ParameterError(
+            f"value must be a part of denominator, got {value or 'rows'} = {part:g} of "
+            f"{denominator} = {whole:g} in {where}. Swap them, or leave denominator out."
+        )
 
 
 def _in_span(span: Span) -> Any:
@@ -224,17 +258,31 @@ def _attribute(
     leaves: LeafTable, *, max_depth: int, max_causes: int, alpha: float, confidence_level: float
 ) -> Attribution:
     """Choose the family of the noise by the kind of metric."""
+    options: dict[str, Any] = {
+        "max_depth": max_depth,
+        "max_segments": max_causes,
+        "alpha": alpha,
+        "confidence_level": confidence_level,
+    }
+    if leaves.history is None:
+        from rcakit.stats.amounts import attribute_amounts
+
+        return attribute_amounts(
+            leaves.codes, leaves.sizes, leaves.observed, leaves.usual, **options
+        )
+    if leaves.denominator is not None:
+        from rcakit.stats.ratios import attribute_ratios
+
+        return attribute_ratios(
+            leaves.codes,
+            leaves.sizes,
+            leaves.observed,
+            leaves.denominator,
+            history=leaves.history,
+            **options,
+        )
     from rcakit.stats.counts import attribute_counts
 
-    if leaves.history is None or leaves.denominator is not None:
-        raise ParameterError("denominator= is not supported yet.")
     return attribute_counts(
-        leaves.codes,
-        leaves.sizes,
-        leaves.observed,
-        history=leaves.history,
-        max_depth=max_depth,
-        max_segments=max_causes,
-        alpha=alpha,
-        confidence_level=confidence_level,
+        leaves.codes, leaves.sizes, leaves.observed, history=leaves.history, **options
     )

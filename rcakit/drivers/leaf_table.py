@@ -52,7 +52,8 @@ class LeafTable:
     observed, denominator
         Sum over the period per leaf, shape (n_leaves,); the denominator is None for counts.
     usual
-        Sum over the baseline per leaf, shape (n_leaves,), scaled to the length of the period.
+        Sum over the baseline per leaf, shape (n_leaves,), scaled to the length of the period; or
+        the forecast.
     history
         Leaf × day values of the baseline; None when a forecast is given instead.
     """
@@ -95,6 +96,7 @@ def leaf_table(
     span: Span | None,
     value: str | None,
     denominator: str | None,
+    expected: str | None = None,
 ) -> LeafTable:
     """Turn the aggregate (leaves × days, or leaves alone) into arrays."""
     values, codes = zip(*(_encode(table[name]) for name in dimensions), strict=True)
@@ -109,7 +111,7 @@ def leaf_table(
             np.column_stack(codes)[first],
             _sum(leaf, amount, n_leaves),
             None if below is None else _sum(leaf, below, n_leaves),
-            np.zeros(n_leaves),
+            _sum(leaf, table[expected].to_numpy(), n_leaves) if expected else np.zeros(n_leaves),
             None,
         )
     day = _day_index(table, span.period[0])
@@ -161,7 +163,7 @@ def _leaves(codes: Integers) -> tuple[Integers, Integers]:
 
 
 def _sum(leaf: Integers, amount: Floats, n_leaves: int) -> Floats:
-    return np.bincount(leaf, amount, minlength=n_leaves)
+    return np.bincount(leaf, amount, minlength=n_leaves).astype(float)
 
 
 def _day_index(table: "pl.DataFrame", origin: dt.date) -> Integers:

@@ -72,6 +72,17 @@ class DriverResult(Result):
         }
     )
 
+    shown: ClassVar[tuple[str, ...]] = (
+        "segment",
+        "observed",
+        "expected",
+        "effect",
+        "effect_ci_lower",
+        "effect_ci_upper",
+        "share_of_change",
+        "alternatives",
+    )
+
     @classmethod
     def of(
         cls,
@@ -161,6 +172,8 @@ class DriverResult(Result):
 
     def _total(self) -> str:
         numbers = self.attribution
+        if self.is_ratio:
+            return self._total_ratio()
         when = f"from {self.span.period[0]} to {self.span.period[1]} " if self.span else ""
         if self.span and self.span.period[0] == self.span.period[1]:
             when = f"on {self.span.period[0]} "
@@ -172,6 +185,18 @@ class DriverResult(Result):
             f"{wording.interval(round(numbers.change_lower), round(numbers.change_upper), signed=True)})"
         )
 
+    def _total_ratio(self) -> str:
+        numbers = self.attribution
+        when = f"from {self.span.period[0]} to {self.span.period[1]} " if self.span else ""
+        low, high = (
+            wording.percent(x, signed=True) for x in (numbers.change_lower, numbers.change_upper)
+        )
+        return (
+            f"{when}the rate of {self.unit} was {wording.percent(numbers.observed)} where "
+            f"{wording.percent(numbers.expected)} was expected, a change of "
+            f"{wording.percent(numbers.change, signed=True)} points (95 % interval {low} to {high})"
+        )
+
     def _verdict_finding(self) -> Finding:
         numbers = self.attribution
         return Finding(
@@ -180,8 +205,8 @@ class DriverResult(Result):
             estimate=numbers.change,
             ci_lower=numbers.change_lower,
             ci_upper=numbers.change_upper,
-            unit=self.unit,
-            n_obs=max(1, round(max(numbers.observed, numbers.expected))),
+            unit=f"rate of {self.unit}" if self.is_ratio else self.unit,
+            n_obs=max(1, self._n_obs()),
             method=_METHOD,
             verdict=numbers.verdict,
             caveats=numbers.notes,
@@ -197,16 +222,26 @@ class DriverResult(Result):
             next_steps=_VERDICT_STEPS[numbers.verdict],
         )
 
+    def _n_obs(self) -> int:
+        """Return how many observations stand behind the total."""
+        if self.leaves.denominator is not None:
+            return round(float(self.leaves.denominator.sum()))
+        return round(max(self.attribution.observed, self.attribution.expected))
+
     def _driver_finding(self, item: Segment) -> Finding:
         segment = self.leaves.segment(item.codes)
         record = self._record(item)
         share = record["share_of_change"]
         of_change = ""
-        if math.isfinite(share) and 0 < share <= 1.5:  # noqa: PLR2004 - beyond, a share misleads
+        if math.isfinite(share) and 0 < share <= 1.5:
             of_change = f", {wording.percent(min(share, 1.0))} of the whole change"
-        same = [self.leaves.segment(other.codes) for other in item.alternatives if other.is_same_leaves]
+        same = [
+            self.leaves.segment(other.codes) for other in item.alternatives if other.is_same_leaves
+        ]
         near = [
-            self.leaves.segment(other.codes) for other in item.alternatives if not other.is_same_leaves
+            self.leaves.segment(other.codes)
+            for other in item.alternatives
+            if not other.is_same_leaves
         ]
         caveats = []
         if same:
@@ -219,7 +254,8 @@ class DriverResult(Result):
             )
         return Finding(
             claim=(
-                f"{wording.segment(segment)} had {wording.amount(round(item.observed))} {self.unit} "
+                f"In {wording.segment(segment)} there were "
+                f"{wording.amount(round(item.observed))} {self.unit} "
                 f"where {_about(item.expected)} were expected: "
                 f"{wording.amount(abs(round(item.excess)))} "
                 f"{'more' if item.excess > 0 else 'fewer'} (95 % interval "
@@ -244,8 +280,7 @@ _VERDICT_STEPS: Mapping[Verdict, tuple[str, ...]] = MappingProxyType(
     {
         "localised": ("Ask the owner of the named segment what changed for it at the onset.",),
         "broad": (
-            "Look for what acts on everything at once: logging, traffic, a policy or an event "
-            "outside; a segment of these dimensions will not show it.",
+            "Look for what acts on everything at once: logging, traffic, a policy, an event outside.",
         ),
         "mix": ("Ask what moved volume between segments; the rates inside them did not move.",),
         "no_evidence": ("Nothing needs doing; look again when more days are in.",),

@@ -66,9 +66,7 @@ def segment_effects(
     )
 
 
-def change_timeline(
-    changes: Sequence[Mapping[str, Any]], *, title: str
-) -> "alt.TopLevelMixin":
+def change_timeline(changes: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelMixin":
     """Draw logged changes by days before the onset; those that fit stand out."""
     alt = theme.altair()
     rows = [
@@ -94,7 +92,9 @@ def change_timeline(
             tooltip=[alt.Tooltip("reason:N")],
         )
     )
-    onset = alt.Chart(alt.Data(values=[{"days": 0}])).mark_rule(strokeDash=[4, 3]).encode(x="days:Q")
+    onset = (
+        alt.Chart(alt.Data(values=[{"days": 0}])).mark_rule(strokeDash=[4, 3]).encode(x="days:Q")
+    )
     return alt.layer(onset, points).properties(title=alt.Title(**theme.titled(title)))
 
 

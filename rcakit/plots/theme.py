@@ -44,7 +44,7 @@ def altair() -> Any:
 
     if _RENDERER not in alt.renderers.names():
         alt.renderers.register(_RENDERER, _render)
-        alt.theme.register("rcakit", enable=True)(_theme)
+        alt.theme.register("rcakit", enable=True)(_theme)  # type: ignore[arg-type]
     if alt.renderers.active == "default":
         alt.renderers.enable(_RENDERER)
     return alt
@@ -79,7 +79,12 @@ def _theme() -> dict[str, Any]:
         "config": {
             "font": font,
             "view": {"continuousWidth": 680, "continuousHeight": 260, "stroke": None},
-            "axis": {**grid, "labelColor": "#4a4f57", "titleColor": "#4a4f57", "titleFontWeight": 400},
+            "axis": {
+                **grid,
+                "labelColor": "#4a4f57",
+                "titleColor": "#4a4f57",
+                "titleFontWeight": 400,
+            },
             "title": {
                 "fontSize": 14,
                 "fontWeight": 600,

@@ -55,7 +55,9 @@ def compose(findings: Sequence[Finding]) -> Answer:
     """
     verdict = next((item for item in findings if item.kind == "verdict"), None)
     if verdict is None:
-        return Answer(("This run published no verdict.",), "Cannot tell", "there is nothing to rate.")
+        return Answer(
+            ("This run published no verdict.",), "Cannot tell", "there is nothing to rate."
+        )
     drivers = [item for item in findings if item.kind == "driver"]
     matched = [item for item in findings if item.kind == "matched_change"]
     ruled_out = [item for item in findings if item.kind == "ruled_out"]

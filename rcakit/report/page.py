@@ -71,13 +71,15 @@ def page(
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True)
     return environment.get_template("page.html.j2").render(
         title=_title(notebook),
-        contents=re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', body),
+        contents=re.findall(r'<h2[^>]* id="([^"]+)"[^>]*>(.*?)</h2>', body),
         body=_Safe(body),
         style=_Safe((_TEMPLATES / "page.css").read_text("utf-8")),
         has_charts=bool(places.charts),
         packed=packed,
         boot=_Safe(boot),
-        policy=f"script-src {_hash(boot)} {_hash(bundle)}" if places.charts else "script-src 'none'",
+        policy=f"script-src {_hash(boot)} {_hash(bundle)}"
+        if places.charts
+        else "script-src 'none'",
         run=run,
     )
 
@@ -132,7 +134,9 @@ def _body(notebook: "nbformat.NotebookNode", places: _Places) -> str:
     copy = deepcopy(notebook)
     for cell in copy.cells:
         if cell.cell_type == "code":
-            cell.outputs = [_shown(output, places) for output in cell.outputs if _is_for_readers(output)]
+            cell.outputs = [
+                _shown(output, places) for output in cell.outputs if _is_for_readers(output)
+            ]
         if "parameters" in cell.metadata.get("tags", []):
             cell.outputs = [_html_output(places.parameters())]
     copy.cells = [c for c in copy.cells if "injected-parameters" not in c.metadata.get("tags", [])]
@@ -198,7 +202,11 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
     if tag == "a" and name == "href":
         return value if value.startswith("#") else None
     if tag == "img" and name == "src":
-        return value if value.startswith(("data:image/png;base64,", "data:image/jpeg;base64,")) else None
+        return (
+            value
+            if value.startswith(("data:image/png;base64,", "data:image/jpeg;base64,"))
+            else None
+        )
     return value
 
 

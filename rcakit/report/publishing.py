@@ -34,7 +34,9 @@ class AnswerBox:
         """Show that the answer is still to come."""
         from IPython.display import display
 
-        waiting = Answer(("The answer appears here when the last cell has run.",), "Cannot tell", "…")
+        waiting = Answer(
+            ("The answer appears here when the last cell has run.",), "Cannot tell", "…"
+        )
         self._handle = display(_bundle(waiting), raw=True, display_id=True)
 
     def fill(self, answer: Answer) -> None:

@@ -65,7 +65,9 @@ def impact(findings: Sequence[Finding]) -> Section:
     """Tell the size of the whole change and of each segment, with intervals."""
     rows = [
         {
-            "what": "the whole change" if item.kind == "verdict" else wording.segment(item.segment or {}),
+            "what": "the whole change"
+            if item.kind == "verdict"
+            else wording.segment(item.segment or {}),
             f"more (+) or fewer (−) {item.unit}": wording.amount(round(item.estimate), signed=True),
             "95 % interval": wording.interval(
                 round(item.ci_lower), round(item.ci_upper), signed=True

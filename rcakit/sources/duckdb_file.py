@@ -14,6 +14,10 @@ __all__ = ["ENDINGS", "read"]
 
 ENDINGS = (".duckdb", ".ddb", ".db")
 
+_TABLES = """
+SELECT table_name FROM duckdb_tables()
+UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal
+"""
 _NAME = re.compile(r"^[\w.]+$")
 
 
@@ -25,7 +29,7 @@ def read(path: str, *, query: str | None = None) -> "duckdb.DuckDBPyRelation":
         raise SourceError(f"source must exist, got {path!r}, which is no file. Check the path.")
     try:
         connection = duckdb.connect(path, read_only=True)
-        tables = [row[0] for row in connection.sql("SELECT table_name FROM duckdb_tables() UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()]
+        tables = [row[0] for row in connection.sql(_TABLES).fetchall()]
     except duckdb.Error as problem:
         raise SourceError(_reason(path, problem)) from None
     if query is None:

@@ -1,6 +1,5 @@
 """Rows in files: CSV, Parquet and JSON lines, one file or a glob, opened lazily by polars."""
 
-from functools import partial
 from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,8 @@ ENDINGS = {
 # Rows read to guess the type of a CSV or JSON column.
 _SAMPLE_ROWS = 10_000
 
+_HEADER_LENGTH = 65_536
+
 # In the wheel the samples lie inside the package, in a checkout beside it.
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SAMPLE_HOMES = (_PACKAGE, _PACKAGE.parent)
@@ -40,11 +41,10 @@ def read(source: str, *, query: str | None = None) -> "pl.LazyFrame":
     kinds = {_kind(path) for path in paths}
     if len(kinds) > 1:
         raise ParameterError(f"source must match files of one kind, got {sorted(kinds)}.")
-    scan = {"parquet": pl.scan_parquet, "csv": _scan_csv, "lines": _scan_lines}[kinds.pop()]
     try:
-        frame = scan(paths)
+        frame = _scan(kinds.pop(), paths)
         if query is not None:
-            frame = pl.SQLContext(data=frame).execute(query)
+            frame = pl.SQLContext(data=frame).execute(query, eager=False)
         frame.collect_schema()
     except (pl.exceptions.PolarsError, OSError) as problem:
         raise SourceError(_reason(source, problem)) from None
@@ -64,7 +64,9 @@ def locate(source: str) -> list[str]:
         )
     for path in found:
         if Path(path).is_dir():
-            raise SourceError(f"source must be a file, got the folder {path!r}. Try {path}/*.parquet.")
+            raise SourceError(
+                f"source must be a file, got the folder {path!r}. Try {path}/*.parquet."
+            )
         if Path(path).stat().st_size == 0:
             raise SourceError(f"file {path!r} is empty (0 bytes). Export it again.")
     return found
@@ -72,7 +74,7 @@ def locate(source: str) -> list[str]:
 
 def _matches(source: str) -> list[str]:
     if has_magic(source) and not Path(source).exists():
-        return sorted(glob(source, recursive=True))
+        return sorted(glob(source, recursive=True))  # noqa: PTH207 - the pattern may be absolute
     return [source] if Path(source).exists() else []
 
 
@@ -83,6 +85,14 @@ def _kind(path: str) -> str:
             return kind
     allowed = ", ".join((*ENDINGS, ".duckdb", ".ddb", ".db"))
     raise ParameterError(f"source must end in one of {allowed}, got {Path(path).name!r}.")
+
+
+def _scan(kind: str, paths: list[str]) -> "pl.LazyFrame":
+    import polars as pl
+
+    if kind == "parquet":
+        return pl.scan_parquet(paths)
+    return _scan_csv(paths) if kind == "csv" else _scan_lines(paths)
 
 
 def _scan_csv(paths: list[str]) -> "pl.LazyFrame":
@@ -108,9 +118,12 @@ def _separator(path: str) -> str:
     """Return the separator that the header line holds most of."""
     import gzip
 
-    opener = partial(gzip.open, mode="rt") if path.endswith(".gz") else partial(open, mode="r")
-    with opener(path, encoding="utf-8", errors="replace") as lines:
-        header = lines.readline(65_536)
+    if path.endswith(".gz"):
+        with gzip.open(path, "rt", encoding="utf-8", errors="replace") as packed:
+            header = str(packed.readline(_HEADER_LENGTH))
+    else:
+        with Path(path).open(encoding="utf-8", errors="replace") as lines:
+            header = lines.readline(_HEADER_LENGTH)
     return max(",;\t|", key=header.count)
 
 

@@ -86,13 +86,26 @@ class DataResult(Result):
         }
     )
 
+    shown: ClassVar[tuple[str, ...]] = ("status", "check", "n_rows", "detail", "what_to_do")
+
     def to_records(self, table: str | None = None) -> list[Record]:
-        """Return the checks, or the rows per day."""
+        """Return the checks, defects first, or the rows per day."""
         if self._table(table) == "daily":
             return [dict(row) for row in self.daily]
         return [
-            {name: getattr(check, name) for name in self.tables["checks"]} for check in self.checks
+            {name: getattr(check, name) for name in self.tables["checks"]}
+            for check in sorted(self.checks, key=lambda check: not _is_defect(check))
         ]
+
+    def reading(self) -> str:
+        """Say what was read, and how many checks found a defect."""
+        n_defects = sum(map(_is_defect, self.checks))
+        outcome = (
+            f"All {len(self.checks)} checks passed."
+            if not n_defects
+            else f"{n_defects} of {len(self.checks)} checks found something to know."
+        )
+        return f"{self.findings()[0].claim} {outcome}"
 
     def days_before(self, days: int) -> dt.date:
         """Return the day that lies so many days before ``as_of``, or the first with data."""
@@ -235,7 +248,7 @@ def suggest_dimensions(data: Any, *, leave_out: Sequence[str | None] = ()) -> tu
         name
         for name in names
         if not name.endswith("_id")
-        and 2 <= frames.aggregate(data, keys=name).height <= _MOST_VALUES  # noqa: PLR2004
+        and 2 <= frames.aggregate(data, keys=name).height <= _MOST_VALUES
     )
 
 
@@ -261,7 +274,7 @@ class _Days:
         # A day may have begun elsewhere: tomorrow's local date is not yet impossible.
         self.future = dated.filter(at > tomorrow)
         self.ancient = dated.filter(at < _EARLIEST)
-        self.undated = int(daily["n_rows"].sum() - dated["n_rows"].sum())
+        self.undated = int(daily["n_rows"].sum()) - int(dated["n_rows"].sum())
         possible = dated.filter(at.is_between(_EARLIEST, tomorrow))
         self.asked = as_of
         if as_of is None:
@@ -283,7 +296,9 @@ def _without_isolated_end(days: "pl.DataFrame") -> "tuple[pl.DataFrame, pl.DataF
     while kept > 1:
         gap = (starts[kept - 1] - starts[kept - 2]).days
         usual = (starts[kept - 2] - starts[0]).days / max(kept - 2, 1)
-        is_few = days["n_rows"][kept - 1 :].sum() <= 0.01 * days["n_rows"][: kept - 1].sum()
+        is_few = 100 * int(days["n_rows"][kept - 1 :].sum()) <= int(
+            days["n_rows"][: kept - 1].sum()
+        )
         if gap < max(_ISOLATED_DAYS, 5 * usual) or not is_few:
             break
         kept -= 1
@@ -292,7 +307,8 @@ def _without_isolated_end(days: "pl.DataFrame") -> "tuple[pl.DataFrame, pl.DataF
 
 def _nothing_possible(daily: "pl.DataFrame", *, now: dt.date, as_of: dt.date | None) -> str:
     seen = daily["period_start"].drop_nulls()
-    span = f"times from {seen.min():%Y-%m-%d} to {seen.max():%Y-%m-%d}" if len(seen) else "no times"
+    dates = seen.dt.date().sort()
+    span = f"times from {dates[0]} to {dates[-1]}" if len(dates) else "no times"
     return (
         f"data must hold rows dated between 1990-01-01 and {as_of or now}, got {span}. "
         "Check as_of, and the column that is named as time."
@@ -341,7 +357,7 @@ def _time_checks(days: _Days, time: str) -> list[DataCheck]:
 
 
 def _latest(days: "pl.DataFrame") -> str:
-    return f"{days['period_start'].max():%Y-%m-%d}" if days.height else "none"
+    return str(days["period_start"].dt.date().sort()[-1]) if days.height else "none"
 
 
 def _counted(check: str, n_rows: int, detail: str, what_to_do: str) -> DataCheck:
@@ -365,7 +381,7 @@ def _gap_check(days: _Days, start: dt.date) -> DataCheck:
     usual = float(inside["n_rows"].median() or 0)  # type: ignore[arg-type]
     if not empty or usual < _BUSY_DAY or len(empty) > len(every_day) / 4:
         return DataCheck("days without rows", "pass", 0, "none where days are usually busy")
-    listed = ", ".join(map(str, empty[:5])) + (" …" if len(empty) > 5 else "")  # noqa: PLR2004
+    listed = ", ".join(map(str, empty[:5])) + (" …" if len(empty) > 5 else "")
     return DataCheck(
         "days without rows",
         "caution",

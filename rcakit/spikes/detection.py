@@ -144,9 +144,10 @@ def _check_rows(table: "pl.DataFrame", value: str | None) -> None:
             "data must hold rows with a time between start and as_of, got none. "
             "Check the dates, and the column that is named as time."
         )
-    if value is not None and table[value].min() < 0:  # type: ignore[operator]
+    lowest: Any = 0 if value is None else table[value].min()
+    if lowest < 0:
         raise ParameterError(
-            f"value must be a count or amount that is never negative, got {table[value].min()} "
+            f"value must be a count or amount that is never negative, got {lowest} "
             f"as a daily sum of {value!r}. Analyse gains and losses apart."
         )
 

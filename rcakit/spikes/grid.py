@@ -58,10 +58,13 @@ def day_grid(
     exposure of zero a day says nothing, so it is unknown as well.
     """
     table = table.drop_nulls("period_start")
-    first, last = table["period_start"].min(), table["period_start"].max()
-    n_days = (last - first).days + 1  # type: ignore[operator]
+    first: Any = table["period_start"].min()
+    last: Any = table["period_start"].max()
+    n_days = (last - first).days + 1
     series: dict[tuple[Any, ...], int] = {}
-    rows = [series.setdefault(key, len(series)) for key in table.select(keys).rows()] if keys else []
+    rows = (
+        [series.setdefault(key, len(series)) for key in table.select(keys).rows()] if keys else []
+    )
     row = np.asarray(rows or [0] * table.height)
     column = ((table["period_start"] - first).dt.total_days()).to_numpy()
     shape = (max(len(series), 1), n_days)
@@ -78,7 +81,7 @@ def day_grid(
     begun[row, column] = True
     begun = np.logical_or.accumulate(begun, axis=1)
     counts[~begun | (exposed <= 0)] = np.nan
-    days = tuple(first.date() + dt.timedelta(days=i) for i in range(n_days))  # type: ignore[union-attr]
+    days = tuple(first.date() + dt.timedelta(days=i) for i in range(n_days))
     return Grid(
         keys=keys,
         series=tuple(series) or ((),),

@@ -75,9 +75,7 @@ def scan_pvalues(
     return pvalue, span
 
 
-def _window_sums(
-    counts: Floats, baseline: Baseline, window: int
-) -> tuple[Floats, Floats, Floats]:
+def _window_sums(counts: Floats, baseline: Baseline, window: int) -> tuple[Floats, Floats, Floats]:
     """Return observed sum, predicted sum and its variance over the last days; nan if not all known."""
     known = np.isfinite(counts) & np.isfinite(baseline.expected)
     mean = _trailing(np.where(known, baseline.expected, np.nan), window)
@@ -114,7 +112,7 @@ def find_incidents(
     score = (grid.counts - baseline.expected) / np.sqrt(np.maximum(variance, 1e-12))
     found = [
         _incident(grid, baseline, row, days, sign, pvalue=pvalue, qvalue=qvalue, tail=tail)
-        for row in np.flatnonzero(is_odd.any(1))
+        for row in np.flatnonzero(is_odd.any(1)).tolist()
         for sign in (1, -1)
         for days in _runs(is_odd[row] & (np.sign(span[row]) == sign), span[row], sign * score[row])
     ]
@@ -126,7 +124,7 @@ def _runs(
 ) -> list[NDArray[np.int64]]:
     """Return the days of each incident: odd days with their windows, cut to where the excess is."""
     days: set[int] = set()
-    for day in np.flatnonzero(odd):
+    for day in np.flatnonzero(odd).tolist():
         days |= set(range(max(0, day - abs(int(span[day])) + 1), day + 1))
     ordered = np.array(sorted(days), dtype=np.int64)
     if not len(ordered):

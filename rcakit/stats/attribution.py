@@ -105,6 +105,9 @@ class Attribution:
         Whether the composition moved unusually; nan for counts.
     n_candidates
         Number of segments that were searched.
+    leads
+        Segments to look at first, best first: the strongest chosen one, then those furthest from their own
+        past in the direction of the total. A ranking, not a claim.
     notes
         Sentences a reader must know before believing the result.
     """
@@ -125,4 +128,5 @@ class Attribution:
     mix_effect: float
     mix_pvalue: float
     n_candidates: int
+    leads: tuple[tuple[int, ...], ...]
     notes: tuple[str, ...]

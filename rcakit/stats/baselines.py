@@ -92,7 +92,7 @@ def weekday_baseline(
     ----------
     Noufaily et al. (2013), Statistics in Medicine 32, 1206-1222, section 3 (reweighting).
     """
-    n_series, n_days = counts.shape
+    n_days = counts.shape[1]
     expected, dispersion, level_variance = (np.full(counts.shape, np.nan) for _ in range(3))
     trust = np.where(np.isfinite(counts), 1.0, 0.0)
     held = None
@@ -173,7 +173,7 @@ def _middle(values: Floats) -> Floats:
     """Return the mean of each row without its smallest and largest tenth; nan is not known."""
     n_known = np.isfinite(values).sum(1)
     ordered = np.sort(values, axis=1)  # nan last
-    cut = np.where(n_known >= 4, np.maximum(n_known // 10, 1), 0)[:, None]  # noqa: PLR2004
+    cut = np.where(n_known >= 4, np.maximum(n_known // 10, 1), 0)[:, None]
     rank = np.arange(values.shape[1])
     kept = (rank >= cut) & (rank < n_known[:, None] - cut)
     return _ratio(np.where(kept, ordered, 0.0).sum(1), kept.sum(1).astype(float))

@@ -1,11 +1,13 @@
 """Attribute a change of counts, or of sums of row values, to segments."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rcakit.stats import evidence, search
-from rcakit.stats.attribution import Alternative, Attribution, Segment, Verdict
-from rcakit.stats.lattice import Lattice, members
+from rcakit.stats.attribution import Attribution, Segment, Verdict
+from rcakit.stats.lattice import Lattice
 from rcakit.stats.leaves import (
     Dispersion,
     History,
@@ -19,8 +21,12 @@ from rcakit.stats.leaves import (
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_SHARE_OF_ALPHA_FOR_SEGMENTS = 0.3  # the union bound is cheap in power (1 nat); the test of the total is not
-_RATIOS = np.exp(np.concatenate([-np.geomspace(0.1, 4.0, 12), np.geomspace(0.1, 6.0, 16)]))  # effects of e-values
+_SHARE_OF_ALPHA_FOR_SEGMENTS = (
+    0.3  # the union bound is cheap in power (1 nat); the test of the total is not
+)
+_RATIOS = np.exp(
+    np.concatenate([-np.geomspace(0.1, 4.0, 12), np.geomspace(0.1, 6.0, 16)])
+)  # effects of e-values
 
 
 def attribute_counts(
@@ -76,13 +82,25 @@ def attribute_counts(
     noise = _noise(lattice, dispersion, baseline)
     ratio = max(baseline.total.mean, 1e-12) / max(baseline.history.sum(), 1e-12)
     seen = (lattice.sums[0] + lattice.sums[1] / ratio) / scale
-    log_weight, n_candidates = search.candidate_weights(lattice, log_odds=np.log1p(1.0 / ratio), seen=seen)
-    finder = search.Search(
-        lattice, columns, noise=noise, log_weight=log_weight, alpha=alpha * _SHARE_OF_ALPHA_FOR_SEGMENTS
+    log_weight, n_candidates = search.candidate_weights(
+        lattice, log_odds=np.log1p(1.0 / ratio), seen=seen
     )
+    finder = search.Search(
+        lattice,
+        columns,
+        model=search.CountModel(noise),
+        log_weight=log_weight,
+        alpha=alpha * _SHARE_OF_ALPHA_FOR_SEGMENTS,
+    )
+    leads = search.leads(lattice, search.distance_from_past(lattice.sums) - log_weight)
     finder.run(max_segments=max_segments)
-    segments = describe(finder, confidence_level=confidence_level)
-    return _conclude(finder, segments, baseline.total, n_candidates, alpha, confidence_level, max_segments)
+    segments = _describe_all(finder, noise, confidence_level)
+    conclusion = _conclude(
+        finder, noise, segments, baseline.total, n_candidates, alpha, confidence_level, max_segments
+    )
+    return replace(
+        conclusion, leads=search.lead_with([segment.codes for segment in segments], leads)
+    )
 
 
 def _noise(lattice: Lattice, dispersion: Dispersion, baseline: LeafBaseline) -> search.Noise:
@@ -102,35 +120,38 @@ def _noise(lattice: Lattice, dispersion: Dispersion, baseline: LeafBaseline) -> 
         segment=segment,
         history_ratio=dispersion.history_ratio,
         prior_mean=0.5 * dispersion.base * ratio,  # Jeffreys: half an event in the baseline
-        shared_sd=max(total.sd / max(total.mean, 1e-12), 0.01),
+        values=lattice.values,
     )
 
 
-def describe(finder: search.Search, *, confidence_level: float) -> tuple[Segment, ...]:
+def _describe_all(
+    finder: search.Search, noise: search.Noise, confidence_level: float
+) -> tuple[Segment, ...]:
     """Effect, intervals, error rates and near ties of every found segment, strongest first."""
     described = []
     for found in list(finder.found):
         finder.restore(found)
         evaluation = finder.evaluate()
         group = finder.lattice.group(found.codes)
-        described.append(_describe_one(finder, evaluation, group, found, confidence_level))
+        described.append(_describe_one(finder, noise, evaluation, group, found, confidence_level))
         finder.remove(found.codes)
     return tuple(sorted(described, key=lambda segment: -segment.log_evalue))
 
 
 def _describe_one(
     finder: search.Search,
+    noise: search.Noise,
     evaluation: search.Evaluation,
     group: int,
     found: search.Found,
     confidence_level: float,
 ) -> Segment:
     """Numbers of one segment, its leaves being in the lattice and the other segments out of it."""
-    base = finder.noise.base
+    base = noise.base
     observed = float(finder.lattice.sums[search.OBSERVED, group])
     raw = float(finder.lattice.sums[search.EXPECTED, group])
     mean, size = float(evaluation.mean[group]), float(evaluation.size[group])
-    expected = mean * raw / (raw + finder.noise.prior_mean)
+    expected = mean * raw / (raw + noise.prior_mean)
     tail = (1.0 - confidence_level) / 2.0
     low, high = (
         float(evidence.negative_binomial_quantile(p, np.array(mean / base), np.array(size))) * base
@@ -151,36 +172,21 @@ def _describe_one(
         ratio=observed / mean,
         ratio_lower=ratio_low,
         ratio_upper=ratio_high,
-        log_evalue=evidence.negative_binomial_log_evalue(observed / base, mean / base, size, _RATIOS),
+        log_evalue=evidence.negative_binomial_log_evalue(
+            observed / base, mean / base, size, _RATIOS
+        ),
         pvalue=float(min(1.0, 2.0 * np.exp(log_pvalue))),
         qvalue=float(np.exp(log_qvalue)),
         n_leaves=len(found.leaves),
         rate_effect=np.nan,
         mix_effect=np.nan,
-        alternatives=_near_ties(finder, evaluation, group, found),
+        alternatives=search.near_ties(finder, evaluation, group, found),
     )
-
-
-def _near_ties(
-    finder: search.Search, evaluation: search.Evaluation, group: int, found: search.Found
-) -> tuple[Alternative, ...]:
-    """Segments that share leaves with the found one and fit within 2 nats of it or better."""
-    gap = evaluation.llr[group] - evaluation.llr
-    near = np.flatnonzero((gap <= search.NEAR_TIE) & (evaluation.llr > 0))
-    near = near[np.argsort(gap[near] + 0.01 * finder.lattice.depth[near])][:50]
-    own = np.zeros(len(finder.alive), bool)
-    own[found.leaves] = True
-    ties = []
-    for other in near:
-        codes = finder.lattice.segment(int(other))
-        inside = members(finder.lattice.codes, codes) & finder.alive
-        if other != group and (inside & own).any():
-            ties.append(Alternative(codes, float(gap[other]), bool((inside == own).all())))
-    return tuple(ties[:10])
 
 
 def _conclude(
     finder: search.Search,
+    noise: search.Noise,
     segments: tuple[Segment, ...],
     total: TotalForecast,
     n_candidates: int,
@@ -191,7 +197,9 @@ def _conclude(
     """Put the total, the shared factor and the segments into one verdict."""
     observed = float(finder.columns[search.OBSERVED].sum())
     low, high = total.interval(confidence_level=confidence_level)
-    factor, factor_low, factor_high, factor_pvalue = _shared_factor(finder, total, confidence_level)
+    factor, factor_low, factor_high, factor_pvalue = _shared_factor(
+        finder, noise, total, confidence_level
+    )
     is_broad = factor_pvalue <= alpha * (1.0 - _SHARE_OF_ALPHA_FOR_SEGMENTS)
     verdict: Verdict = "localised" if segments else "broad" if is_broad else "no_evidence"
     return Attribution(
@@ -211,19 +219,22 @@ def _conclude(
         mix_effect=np.nan,
         mix_pvalue=np.nan,
         n_candidates=n_candidates,
-        notes=_notes(finder, segments, total, observed, is_broad=is_broad, max_segments=max_segments),
+        leads=(),
+        notes=_notes(
+            noise, segments, total, observed, is_broad=is_broad, max_segments=max_segments
+        ),
     )
 
 
 def _shared_factor(
-    finder: search.Search, total: TotalForecast, confidence_level: float
+    finder: search.Search, noise: search.Noise, total: TotalForecast, confidence_level: float
 ) -> tuple[float, float, float, float]:
     """Factor of everything outside the segments, its interval, and its p-value against usual days."""
     rest_observed, rest_expected = finder.totals[[search.OBSERVED, search.EXPECTED]]
     if rest_expected <= 0.0:
         return np.nan, np.nan, np.nan, 1.0
     factor = rest_observed / rest_expected
-    counting = finder.noise.base * max(rest_observed, 1.0)
+    counting = noise.base * max(rest_observed, 1.0)
     estimation = (total.sd_estimation / max(total.mean, 1e-12) * rest_observed) ** 2
     width = 1.96 * (confidence_level / 0.95) * np.sqrt(counting + estimation) / rest_expected
     scaled = factor * total.mean  # what the total would have been without the segments
@@ -231,7 +242,7 @@ def _shared_factor(
 
 
 def _notes(
-    finder: search.Search,
+    noise: search.Noise,
     segments: tuple[Segment, ...],
     total: TotalForecast,
     observed: float,
@@ -243,15 +254,23 @@ def _notes(
     notes = []
     change = observed - total.mean
     gross = sum(abs(segment.excess) for segment in segments)
-    if segments and gross > 3.0 * abs(change) and len({segment.excess > 0 for segment in segments}) == 2:
+    if (
+        segments
+        and gross > 3.0 * abs(change)
+        and len({segment.excess > 0 for segment in segments}) == 2
+    ):
         notes.append("Segments moved in opposite directions and nearly cancel in the total.")
     if len(segments) >= max_segments:
         notes.append(f"The search stopped at {max_segments} segments; there may be more.")
     if segments and is_broad:
-        notes.append("Everything outside the segments moved too, beyond its usual day-to-day noise.")
+        notes.append(
+            "Everything outside the segments moved too, beyond its usual day-to-day noise."
+        )
     if any(tie.is_same_leaves for segment in segments for tie in segment.alternatives):
-        notes.append("Some segments hold the same rows as a longer description; the data cannot separate them.")
-    if finder.noise.clump.size and finder.noise.clump.max() > 2.0 * finder.noise.base:
+        notes.append(
+            "Some segments hold the same rows as a longer description; the data cannot separate them."
+        )
+    if noise.clump.size and noise.clump.max() > 2.0 * noise.base:
         notes.append("Rare values arrive in clumps; their evidence is discounted accordingly.")
     if not total.has_weekdays:
         notes.append("The history is too short or too thin for a weekday profile.")

@@ -66,10 +66,16 @@ def negative_binomial_quantile(probability: float, mean: Floats, size: Floats) -
     """
     variance = mean + mean**2 / size
     shape = mean**2 / np.maximum(variance, _TINY)
-    return special.gammaincinv(np.maximum(shape, 1e-12), probability) * variance / np.maximum(mean, _TINY)
+    return (
+        special.gammaincinv(np.maximum(shape, 1e-12), probability)
+        * variance
+        / np.maximum(mean, _TINY)
+    )
 
 
-def negative_binomial_log_evalue(observed: float, mean: float, size: float, ratios: Floats) -> float:
+def negative_binomial_log_evalue(
+    observed: float, mean: float, size: float, ratios: Floats
+) -> float:
     """Log e-value: likelihood ratio averaged over a grid of rate ratios fixed in advance.
 
     An average of likelihood ratios has expectation 1 when the null mean and size are right.
@@ -78,7 +84,9 @@ def negative_binomial_log_evalue(observed: float, mean: float, size: float, rati
     ----------
     Vovk & Wang (2021), Ann. Statist. 49, 1736-1754, sec. 2.
     """
-    shift = observed * np.log(ratios) - (observed + size) * np.log((ratios * mean + size) / (mean + size))
+    shift = observed * np.log(ratios) - (observed + size) * np.log(
+        (ratios * mean + size) / (mean + size)
+    )
     return float(special.logsumexp(shift) - np.log(len(ratios)))
 
 

@@ -89,20 +89,31 @@ class Lattice:
     def __init__(
         self, codes: Integers, sizes: Sequence[int], columns: Floats, *, max_depth: int = 3
     ) -> None:
-        self.codes = np.ascontiguousarray(codes, dtype=np.int64)
+        self.codes = np.asfortranarray(codes, dtype=np.int64)  # columns are read whole
         self.n_dimensions = len(sizes)
         varied = [j for j in range(len(sizes)) if sizes[j] > 1]
-        layers = range(1, min(max_depth, len(varied)) + 1)
-        cuboids, sums, start = [], [], 0
-        by_dimension = np.ascontiguousarray(self.codes.T)
-        for dimensions in itertools.chain.from_iterable(itertools.combinations(varied, k) for k in layers):
-            keys, strides, summed = _sum_to_groups(by_dimension, sizes, dimensions, columns)
-            cuboids.append(Cuboid(dimensions, strides, keys, start))
-            sums.append(summed)
+        depths = range(1, min(max_depth, len(varied)) + 1)
+        cells: dict[tuple[int, ...], tuple[Integers, Floats]] = {}
+        for depth in reversed(depths):
+            for dimensions in itertools.combinations(varied, depth):
+                source, finer = _smallest_finer(cells, dimensions, sizes, self.codes, columns)
+                cells[dimensions] = _sum_to_groups(source, sizes, dimensions, finer)
+        cuboids, start = [], 0
+        for dimensions in sorted(cells, key=lambda d: (len(d), d)):
+            keys = cells[dimensions][0]
+            cuboids.append(Cuboid(dimensions, _strides(sizes, dimensions), keys, start))
             start += len(keys)
         self.cuboids = tuple(cuboids)
+        sums = [cells[cuboid.dimensions][1] for cuboid in cuboids]
         self.sums = np.concatenate(sums, axis=1) if sums else np.zeros((len(columns), 0))
         self.depth = np.repeat([len(c.dimensions) for c in cuboids], [len(c.keys) for c in cuboids])
+
+    @property
+    def values(self) -> tuple[slice, ...]:
+        """Groups of every single dimension, as slices of the flat arrays."""
+        return tuple(
+            slice(c.start, c.start + len(c.keys)) for c in self.cuboids if len(c.dimensions) == 1
+        )
 
     def cuboid_of(self, group: int) -> Cuboid:
         """The cuboid that holds a group."""
@@ -150,27 +161,51 @@ def members(codes: Integers, segment: Sequence[int]) -> NDArray[np.bool_]:
     return inside
 
 
+def _strides(sizes: Sequence[int], dimensions: tuple[int, ...]) -> tuple[int, ...]:
+    """Weight of each dimension's code in the key of a group; the last dimension runs fastest."""
+    following = [[sizes[k] for k in dimensions[i + 1 :]] for i in range(len(dimensions))]
+    return tuple(int(np.prod(after, dtype=np.int64)) for after in following)
+
+
+def _smallest_finer(
+    cells: dict[tuple[int, ...], tuple[Integers, Floats]],
+    dimensions: tuple[int, ...],
+    sizes: Sequence[int],
+    codes: Integers,
+    columns: Floats,
+) -> tuple[dict[int, Integers], Floats]:
+    """Codes and sums to roll up from: the smallest cuboid with one dimension more, or the leaves."""
+    finer = [d for d in cells if len(d) == len(dimensions) + 1 and set(dimensions) < set(d)]
+    if not finer:
+        return {j: codes[:, j] for j in dimensions}, columns
+    source = min(finer, key=lambda d: len(cells[d][0]))
+    keys, sums = cells[source]
+    strides = _strides(sizes, source)
+    decoded = {j: keys // stride % sizes[j] for j, stride in zip(source, strides, strict=True)}
+    return decoded, sums
+
+
 def _sum_to_groups(
-    by_dimension: Integers, sizes: Sequence[int], dimensions: tuple[int, ...], columns: Floats
-) -> tuple[Integers, tuple[int, ...], Floats]:
-    """Keys, strides and sums of the groups of one cuboid."""
-    strides = tuple(
-        int(np.prod([sizes[k] for k in dimensions[i + 1 :]], dtype=np.int64)) for i in range(len(dimensions))
-    )
-    key = by_dimension[dimensions[0]] * strides[0]
+    codes: dict[int, Integers], sizes: Sequence[int], dimensions: tuple[int, ...], columns: Floats
+) -> tuple[Integers, Floats]:
+    """Keys and sums of the groups of one cuboid."""
+    strides = _strides(sizes, dimensions)
+    key = codes[dimensions[0]] * strides[0]
     for dimension, stride in zip(dimensions[1:], strides[1:], strict=True):
-        key = key + by_dimension[dimension] * stride
+        key = key + codes[dimension] * stride
     n_keys = strides[0] * sizes[dimensions[0]]
     if n_keys > max(_DENSE_KEYS_FLOOR, _DENSE_KEYS_PER_LEAF * len(key)):
         keys, key = np.unique(key, return_inverse=True)
-        return keys, strides, _sum_rows(key, columns, len(keys))
+        return keys, _sum_rows(key, columns, len(keys))
     present = np.zeros(n_keys, bool)
     present[key] = True
     keys = np.flatnonzero(present)
     summed = _sum_rows(key, columns, n_keys)
-    return keys, strides, summed if len(keys) == n_keys else summed[:, keys]
+    return keys, summed if len(keys) == n_keys else summed[:, keys]
 
 
 def _sum_rows(group: Integers, columns: Floats, n_groups: int) -> Floats:
     """Sum every column over the leaves of each group, shape (n_columns, n_groups)."""
-    return np.array([np.bincount(group, column, minlength=n_groups) for column in columns]).reshape(-1, n_groups)
+    return np.array([np.bincount(group, column, minlength=n_groups) for column in columns]).reshape(
+        -1, n_groups
+    )

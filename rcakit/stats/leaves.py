@@ -123,7 +123,9 @@ class TotalForecast:
         return (self.mean * np.exp(-width / self.mean), self.mean * np.exp(width / self.mean))
 
 
-_SMALL_TOTAL = 50.0  # below this a log-scale t statistic is too coarse and the negative binomial tail is used
+_SMALL_TOTAL = (
+    50.0  # below this a log-scale t statistic is too coarse and the negative binomial tail is used
+)
 
 
 def forecast_total(
@@ -174,7 +176,9 @@ def forecast_total(
     gradient = by_day @ period_design
     inflation = _autocorrelation_factor(residuals)
     shared = max(0.0, (dispersion - 1.0) * scale / max(fitted.mean(), 1e-12))
-    memory = 1.0 + (inflation - 1.0) * (1.0 - 1.0 / n_period)  # one day has no neighbours to agree with
+    memory = 1.0 + (inflation - 1.0) * (
+        1.0 - 1.0 / n_period
+    )  # one day has no neighbours to agree with
     sd_shared = np.sqrt(shared * memory * (by_day**2).sum()) / max(mean, 1e-12)
     variance_estimation = float(gradient @ covariance @ gradient) * inflation
     variance = scale * mean + (sd_shared * mean) ** 2 + variance_estimation
@@ -191,7 +195,9 @@ def forecast_total(
     )
 
 
-def _calendar(weekday: Integers, period_weekday: Integers, *, has_weekdays: bool) -> tuple[Floats, Floats]:
+def _calendar(
+    weekday: Integers, period_weekday: Integers, *, has_weekdays: bool
+) -> tuple[Floats, Floats]:
     """Columns of the regression: one per weekday seen in the baseline, or a constant."""
     if not has_weekdays:
         return np.ones((len(weekday), 1)), np.ones((len(period_weekday), 1))
@@ -247,7 +253,9 @@ def _autocorrelation_factor(residuals: Floats) -> float:
     centred = centred - centred.mean()
     power = float((centred**2).sum())
     lag_one = float((centred[1:] * centred[:-1]).sum()) / power if power > 0 else 0.0
-    lag_one -= 1.645 / np.sqrt(len(residuals))  # only what exceeds chance, so white noise is not penalised
+    lag_one -= 1.645 / np.sqrt(
+        len(residuals)
+    )  # only what exceeds chance, so white noise is not penalised
     lag_one = min(max(lag_one, 0.0), 0.8)
     return (1.0 + lag_one) / (1.0 - lag_one)
 
@@ -301,7 +309,10 @@ def leaf_baseline(
     n_leaves = len(codes)
     per_leaf = np.bincount(history.leaf, history.value, minlength=n_leaves)
     total = forecast_total(
-        history.day_totals(), weekday=history.weekday, period_weekday=history.period_weekday, scale=scale
+        history.day_totals(),
+        weekday=history.weekday,
+        period_weekday=history.period_weekday,
+        scale=scale,
     )
     share = per_leaf / max(per_leaf.sum(), 1e-12)
     follows = False
@@ -316,7 +327,11 @@ def leaf_baseline(
 
 
 def _leaf_weekday_factor(
-    history: History, codes: Integers, sizes: tuple[int, ...], total: TotalForecast, per_leaf: Floats
+    history: History,
+    codes: Integers,
+    sizes: tuple[int, ...],
+    total: TotalForecast,
+    per_leaf: Floats,
 ) -> tuple[Floats, bool]:
     """Product over dimensions of how much a value's share rises on the weekdays of the period.
 
@@ -328,8 +343,9 @@ def _leaf_weekday_factor(
         return np.ones(len(codes)), False
     mass = total.day_factor[on_period_day].sum() / total.day_factor.sum()
     n_same_days = int(on_period_day.sum())
-    entries = on_period_day[history.day]
-    same = np.bincount(history.leaf[entries], history.value[entries], minlength=len(codes))
+    same = np.bincount(
+        history.leaf, history.value * on_period_day[history.day], minlength=len(codes)
+    )
     expected = per_leaf * mass * (same.sum() / max(per_leaf.sum() * mass, 1e-12))
     factor = np.ones(len(codes))
     follows = False
@@ -343,7 +359,9 @@ def _leaf_weekday_factor(
         statistic = np.abs(deviation) / np.maximum(noise, 1e-12)
         clear = (fitted >= 10 * n_same_days) & (statistic > 5.0) & (np.abs(deviation) > 0.03)
         if clear.any():
-            shrunk = 1.0 + deviation * (1.0 - np.minimum(1.0, (1.0 / np.maximum(statistic, 1e-12)) ** 2))
+            shrunk = 1.0 + deviation * (
+                1.0 - np.minimum(1.0, (1.0 / np.maximum(statistic, 1e-12)) ** 2)
+            )
             factor *= np.where(clear, shrunk, 1.0)[code]
             follows = True
     return factor, follows
@@ -439,7 +457,9 @@ def _leaf_component(history: History, share: Floats, totals: Floats, base: float
     """Squared variation of a leaf's day factor, from the leaves that are large enough to show it."""
     n_days = history.n_days
     squares = np.bincount(history.leaf, history.value**2, minlength=len(share))
-    cross = np.bincount(history.leaf, history.value * totals[history.day], minlength=len(share)) * share
+    cross = (
+        np.bincount(history.leaf, history.value * totals[history.day], minlength=len(share)) * share
+    )
     power = share**2 * (totals**2).sum()
     residual = squares - 2.0 * cross + power - base * share * totals.sum() * (1.0 - 1.0 / n_days)
     mean = share * totals.mean()
@@ -452,29 +472,39 @@ def _leaf_component(history: History, share: Floats, totals: Floats, base: float
 
 
 def _value_components(
-    history: History, code: Integers, size: int, share: Floats, totals: Floats, base: float, leaf: float
+    history: History,
+    code: Integers,
+    size: int,
+    share: Floats,
+    totals: Floats,
+    base: float,
+    leaf: float,
 ) -> tuple[float, float]:
     """Clump ratio of rare values and squared variation of frequent values' factors for one dimension."""
     n_days = history.n_days
     value_share = np.bincount(code, share, minlength=size)
     leaf_power = np.bincount(code, share**2, minlength=size)
-    frequent = np.flatnonzero(value_share * totals.mean() >= max(0.5, 2.0 * base / n_days * _MIN_BLOCKS))
-    rank = np.full(size, -1, np.int64)
-    frequent = frequent[np.argsort(-value_share[frequent])[:200]]  # the largest carry nearly all information
-    rank[frequent] = np.arange(len(frequent))
-    position = rank[code[history.leaf]]
-    clump = _clump_ratio(history, code, size, value_share, totals, base)
+    frequent = np.flatnonzero(
+        value_share * totals.mean() >= max(0.5, 2.0 * base / n_days * _MIN_BLOCKS)
+    )
+    frequent = frequent[
+        np.argsort(-value_share[frequent])[:200]
+    ]  # the largest carry nearly all information
+    clump = _clump_ratio(history, code, value_share, totals, base)
     if len(frequent) < 2:
         return clump, 0.0
-    inside = position >= 0
-    daily = np.bincount(
-        position[inside] * n_days + history.day[inside],
-        history.value[inside],
-        minlength=len(frequent) * n_days,
-    ).reshape(len(frequent), n_days)
+    row = np.full(
+        size, len(frequent), np.int64
+    )  # all other values share one last row, dropped below
+    row[frequent] = np.arange(len(frequent))
+    cell = (row * n_days)[code][history.leaf] + history.day
+    daily = np.bincount(cell, history.value, minlength=(len(frequent) + 1) * n_days)
+    daily = daily.reshape(-1, n_days)[:-1]
     longest = min(history.n_period_days, max(1, n_days // _MIN_BLOCKS))
     by_day, by_block = (
-        _block_component(daily, value_share[frequent], leaf_power[frequent], totals, base, leaf, length)
+        _block_component(
+            daily, value_share[frequent], leaf_power[frequent], totals, base, leaf, length
+        )
         for length in (1, longest)
     )
     return clump, max(by_day / history.n_period_days, by_block)
@@ -491,24 +521,30 @@ def _block_component(
 ) -> float:
     """Squared variation of values' factors over blocks of `length` days, beyond counting and leaf noise."""
     n_blocks = daily.shape[1] // length
-    blocks = daily[:, daily.shape[1] - n_blocks * length :].reshape(len(daily), n_blocks, length).sum(axis=2)
+    blocks = (
+        daily[:, daily.shape[1] - n_blocks * length :]
+        .reshape(len(daily), n_blocks, length)
+        .sum(axis=2)
+    )
     whole = totals[len(totals) - n_blocks * length :].reshape(n_blocks, length).sum(axis=1)
     mean = share[:, None] * whole
     noise = base * mean * (1.0 - share[:, None]) + leaf * leaf_power[:, None] * whole**2 / length
-    component = ((blocks - mean) ** 2 * n_blocks / max(1, n_blocks - 1) - noise) / np.maximum(mean, 1e-12) ** 2
+    component = ((blocks - mean) ** 2 * n_blocks / max(1, n_blocks - 1) - noise) / np.maximum(
+        mean, 1e-12
+    ) ** 2
     weight = (mean / (mean + base)) ** 2 * (1.0 - share[:, None])
     return max(0.0, _winsorised_mean(component.ravel(), weight.ravel()))
 
 
 def _clump_ratio(
-    history: History, code: Integers, size: int, value_share: Floats, totals: Floats, base: float
+    history: History, code: Integers, value_share: Floats, totals: Floats, base: float
 ) -> float:
     """Variance-to-mean ratio of values too rare to be counted twice on a day, unless they come in clumps."""
     rare = value_share * totals.mean() < 0.1 * base
-    entry = rare[code[history.leaf]]
-    if entry.sum() < 20:
+    if value_share[rare].sum() * totals.sum() < 20 * base:
         return base
-    key = code[history.leaf[entry]].astype(np.int64) * history.n_days + history.day[entry]
+    entry = rare[code][history.leaf]
+    key = code[history.leaf[entry]] * history.n_days + history.day[entry]
     _, cell = np.unique(key, return_inverse=True)
     counts = np.bincount(cell, history.value[entry])
     return float(max(base, (counts**2).sum() / counts.sum()))

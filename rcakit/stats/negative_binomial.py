@@ -42,9 +42,7 @@ def lower_tail(count: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> NDArra
     return np.where(y < 0, 0.0, np.where(m <= 0, 1.0, tail))
 
 
-def quantile(
-    probability: float, mean: ArrayLike, variance: ArrayLike
-) -> NDArray[np.float64]:
+def quantile(probability: float, mean: ArrayLike, variance: ArrayLike) -> NDArray[np.float64]:
     """Return the smallest count whose lower tail reaches a probability, elementwise.
 
     Found by bisection on whole numbers, so that the result is exact for any mean up to 10¹².

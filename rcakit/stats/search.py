@@ -6,23 +6,32 @@ rise is not taken for many causes. The search is greedy; a found segment's leave
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from rcakit.stats import evidence
+from rcakit.stats.attribution import Alternative
 from rcakit.stats.lattice import ANY, Lattice, members
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 NEAR_TIE = 2.0  # nats; a likelihood ratio of e**2 = 7.4 is "positive", not "strong" (Kass & Raftery 1995, p. 777)
-_TAIL_GAIN = 4.0  # an exact tail is smaller than exp(-likelihood ratio) by no more than this many nats
+_TAIL_GAIN = (
+    4.0  # an exact tail is smaller than exp(-likelihood ratio) by no more than this many nats
+)
+_N_LEADS = 8
 _SCREEN = 6.0  # squared deviations below this are never significant over a whole lattice
 _SWEEPS = 2  # rounds of revising each segment given the others
-_TIE_BREAK_DF = 4.0  # heavy tail: the prior on the shared factor separates twins and decides nothing else
-_REST_LIKE_PARENT = 3.0  # nats for "the rest of the parent moved too" before the parent is preferred
+_AGREE = (
+    0.1  # log scale; an outside whose factor differs more from the robust one holds other causes
+)
+_REST_LIKE_PARENT = (
+    3.0  # nats for "the rest of the parent moved too" before the parent is preferred
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +52,8 @@ class Noise:
         Relative variance that a finite history adds to every variance.
     prior_mean
         Mean that half an event in the history would give; for groups never seen before.
-    shared_sd
-        Relative standard deviation of the shared factor.
+    values
+        Groups of every dimension taken alone.
     """
 
     base: float
@@ -53,7 +62,7 @@ class Noise:
     segment: Floats
     history_ratio: float
     prior_mean: float
-    shared_sd: float
+    values: tuple[slice, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ class Evaluation:
         Weighted log-likelihood ratio of the group's own rate, zero where hopeless. It adds up over parts of
         a group, so a parent and its child can be compared.
     score
-        `llr` less the length of the description and the implausibility of the shared factor it implies.
+        `llr` less the length of the description.
     """
 
     mean: Floats
@@ -80,7 +89,9 @@ class Evaluation:
     score: Floats
 
 
-OBSERVED, EXPECTED, SQUARE, WEIGHTED_OBSERVED, WEIGHTED_EXPECTED = range(5)  # rows of the lattice's sums
+OBSERVED, EXPECTED, SQUARE, WEIGHTED_OBSERVED, WEIGHTED_EXPECTED = range(
+    5
+)  # rows of the lattice's sums
 
 
 def leaf_columns(observed: Floats, expected: Floats, *, base: float, leaf: float) -> Floats:
@@ -97,13 +108,13 @@ def leaf_columns(observed: Floats, expected: Floats, *, base: float, leaf: float
     return np.stack([observed, expected, expected**2, weight * observed, weight * expected])
 
 
-def evaluate(lattice: Lattice, totals: Floats, noise: Noise, log_weight: Floats) -> Evaluation:
+def evaluate(sums: Floats, totals: Floats, log_weight: Floats, *, noise: Noise) -> Evaluation:
     """Compare each group with its complement.
 
     Parameters
     ----------
-    lattice
-        Sums of `leaf_columns` per group.
+    sums
+        Sums of `leaf_columns` per group, shape (5, n_groups).
     totals
         The same sums over all leaves still in the lattice, shape (5,).
     noise
@@ -121,29 +132,100 @@ def evaluate(lattice: Lattice, totals: Floats, noise: Noise, log_weight: Floats)
     ----------
     Kulldorff (1997), Commun. Statist. Theory Meth. 26, 1481-1496, eq. 2.
     """
-    observed = lattice.sums[OBSERVED]
-    factor = _outside_factor(lattice.sums, totals, noise)
-    mean, variance = _mean_and_variance(lattice.sums, totals, factor, noise)
+    observed = sums[OBSERVED]
+    factor = _outside_factor(sums, totals, noise)
+    mean, variance = _mean_and_variance(sums, totals, factor, noise)
     size = evidence.negative_binomial_size(mean / noise.base, variance / noise.base**2)
     log_qvalue, llr = np.zeros(len(mean)), np.zeros(len(mean))
-    alive = np.flatnonzero(((observed - mean) ** 2 > _SCREEN * variance) & (lattice.sums[EXPECTED] < totals[EXPECTED]))
+    alive = np.flatnonzero(
+        ((observed - mean) ** 2 > _SCREEN * variance) & (sums[EXPECTED] < totals[EXPECTED])
+    )
     scaled = observed[alive] / noise.base, mean[alive] / noise.base, size[alive]
     hopeful = evidence.negative_binomial_llr(*scaled) > log_weight[alive] - _TAIL_GAIN
     log_tail = evidence.negative_binomial_log_tail(*(part[hopeful] for part in scaled))
     log_qvalue[alive[hopeful]] = np.minimum(0.0, log_tail + log_weight[alive[hopeful]])
-    llr[alive] = _weighted_llr(lattice.sums[:, alive], factor[alive])
+    llr[alive] = _weighted_llr(sums[:, alive], factor[alive])
     score = np.full(len(mean), -np.inf)
-    surprise = (np.log(np.maximum(factor[alive], 1e-9)) / noise.shared_sd) ** 2 / _TIE_BREAK_DF
-    score[alive] = llr[alive] - log_weight[alive] - (_TIE_BREAK_DF + 1) / 2 * np.log1p(surprise)
+    score[alive] = llr[alive] - log_weight[alive]
     return Evaluation(mean, size, log_qvalue, llr, score)
 
 
+@dataclass(frozen=True, slots=True)
+class CountModel:
+    """Negative binomial sums, as the search needs them.
+
+    Parameters
+    ----------
+    noise
+        Variance model under no change.
+    """
+
+    noise: Noise
+
+    def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> Evaluation:
+        """Compare each group with its complement."""
+        return evaluate(sums, totals, log_weight, noise=self.noise)
+
+    def gain_of_rest(
+        self, child: Floats, rest: Floats, evaluation: Evaluation, group: int
+    ) -> float:
+        """Nats by which the rest of a parent fits the child's rate ratio better than no change."""
+        noise = self.noise
+        factor = evaluation.mean[group] / (child[EXPECTED] + noise.prior_mean)
+        mean = factor * rest[WEIGHTED_EXPECTED]
+        ratio = max(child[WEIGHTED_OBSERVED] / max(factor * child[WEIGHTED_EXPECTED], 1e-12), 1e-9)
+        moved = rest[WEIGHTED_OBSERVED] * np.log(ratio) - (ratio - 1.0) * mean
+        return float(moved / (1.0 + noise.segment[group] * mean))
+
+
 def _outside_factor(sums: Floats, totals: Floats, noise: Noise) -> Floats:
-    """Realised factor of the complement of every group."""
+    """Realised factor of the complement of every group, kept near the factor that most values share."""
     outside = np.maximum(totals[WEIGHTED_EXPECTED] - sums[WEIGHTED_EXPECTED], 0.0)
     moved = np.maximum(totals[WEIGHTED_OBSERVED] - sums[WEIGHTED_OBSERVED], 0.0)
     prior = noise.prior_mean / noise.base
-    return (moved + prior) / (outside + prior)
+    usual = common_factor(sums[WEIGHTED_OBSERVED], sums[WEIGHTED_EXPECTED], noise.values)
+    return keep_near(
+        (moved + prior) / (outside + prior), usual, n_events=float(totals[WEIGHTED_OBSERVED])
+    )
+
+
+def common_factor(observed: Floats, expected: Floats, values: Sequence[slice]) -> float:
+    """Factor that most values of some dimension share, whatever a few of them did.
+
+    Parameters
+    ----------
+    observed, expected
+        Sums per group, shape (n_groups,).
+    values
+        Groups of every dimension taken alone.
+
+    Notes
+    -----
+    The weighted median over the values of a dimension ignores a cause confined to some of them; in other
+    dimensions the same cause lifts every value. So the dimension whose median is nearest to one is taken.
+    """
+    medians = [_median_log_ratio(observed[groups], expected[groups]) for groups in values]
+    return float(np.exp(min(medians, key=abs, default=0.0)))
+
+
+def _median_log_ratio(observed: Floats, expected: Floats) -> float:
+    """Median of log observed / expected, weighted by the root of the expected; of two halves the nearer to 0."""
+    use = expected > 0
+    if not use.any():
+        return 0.0
+    ratio = np.log((observed[use] + 0.5) / (expected[use] + 0.5))
+    order = np.argsort(ratio)
+    cumulative = np.cumsum(np.sqrt(expected[use])[order])
+    middle = 0.5 * cumulative[-1]
+    lower = ratio[order][np.searchsorted(cumulative, middle * 0.9)]
+    upper = ratio[order][min(np.searchsorted(cumulative, middle * 1.1), len(ratio) - 1)]
+    return float(lower if abs(lower) < abs(upper) else upper)
+
+
+def keep_near(factor: Floats, usual: float, *, n_events: float) -> Floats:
+    """Factors no further from the usual one than noise and a tenth allow."""
+    width = np.exp(_AGREE + 3.0 / np.sqrt(max(n_events, 1.0)))
+    return np.clip(factor, usual / width, usual * width)
 
 
 def _weighted_llr(sums: Floats, factor: Floats) -> Floats:
@@ -230,6 +312,20 @@ class Found:
     leaves: Integers
 
 
+class Model(Protocol):
+    """What the search must be able to ask about groups."""
+
+    def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> Evaluation:
+        """Compare each group with its complement."""
+        ...
+
+    def gain_of_rest(
+        self, child: Floats, rest: Floats, evaluation: Evaluation, group: int
+    ) -> float:
+        """Nats by which the rest of a parent fits the child's effect better than no change."""
+        ...
+
+
 class Search:
     """State of one greedy search: the lattice, what is still in it, and what was taken out.
 
@@ -239,20 +335,20 @@ class Search:
         Sums of `columns`.
     columns
         `leaf_columns`, shape (5, n_leaves).
-    noise
-        Variance model.
+    model
+        How to evaluate groups: counts or ratios.
     log_weight
         From `candidate_weights`.
     alpha
         Family-wise error rate.
     """
 
-    __slots__ = ("alive", "alpha", "columns", "found", "lattice", "log_weight", "noise", "totals")
+    __slots__ = ("alive", "alpha", "columns", "found", "lattice", "log_weight", "model", "totals")
 
     def __init__(
-        self, lattice: Lattice, columns: Floats, *, noise: Noise, log_weight: Floats, alpha: float
+        self, lattice: Lattice, columns: Floats, *, model: Model, log_weight: Floats, alpha: float
     ) -> None:
-        self.lattice, self.columns, self.noise = lattice, columns, noise
+        self.lattice, self.columns, self.model = lattice, columns, model
         self.log_weight, self.alpha = log_weight, alpha
         self.alive = np.ones(columns.shape[1], bool)
         self.totals = columns.sum(axis=1)
@@ -271,11 +367,15 @@ class Search:
 
     def evaluate(self) -> Evaluation:
         """Every group against its complement among the leaves that are left."""
-        return evaluate(self.lattice, self.totals, self.noise, self.log_weight)
+        return self.model.evaluate(self.lattice.sums, self.totals, self.log_weight)
 
     def best(self) -> tuple[int, ...] | None:
         """The significant segment with the best score, or None."""
         evaluation = self.evaluate()
+        taken = [self.lattice.group(found.codes) for found in self.found]
+        evaluation.log_qvalue[taken] = (
+            0.0  # what is left of a found segment is not a second finding
+        )
         significant = np.flatnonzero(evaluation.log_qvalue <= np.log(self.alpha))
         if len(significant) == 0:
             return None
@@ -288,23 +388,24 @@ class Search:
         better than no change by 3 nats; else the child stands.
         """
         segment = self.lattice.segment(group)
+        taken = {found.codes for found in self.found}
         while True:
             group = self.lattice.group(segment)
-            gains = [(self._gain_of_rest(group, parent, evaluation), parent) for parent in parents(segment)]
+            gains = [
+                (self._gain_of_rest(group, parent, evaluation), parent)
+                for parent in parents(segment)
+                if parent not in taken
+            ]
             best_gain, wider = max(gains, default=(0.0, segment))
             if best_gain < _REST_LIKE_PARENT:
                 return segment
             segment = wider
 
     def _gain_of_rest(self, group: int, parent: tuple[int, ...], evaluation: Evaluation) -> float:
-        """Nats by which the rest of a parent fits the child's rate ratio better than no change."""
+        """Nats by which the rest of a parent fits the child's effect better than no change."""
         child = self.lattice.sums[:, group]
         rest = self.lattice.sums[:, self.lattice.group(parent)] - child
-        factor = evaluation.mean[group] / (child[EXPECTED] + self.noise.prior_mean)
-        ratio = child[WEIGHTED_OBSERVED] / max(factor * child[WEIGHTED_EXPECTED], 1e-12)
-        spread = 1.0 + self.noise.segment[group] * rest[WEIGHTED_EXPECTED]
-        moved = rest[WEIGHTED_OBSERVED] * np.log(max(ratio, 1e-9)) - (ratio - 1.0) * factor * rest[WEIGHTED_EXPECTED]
-        return float(moved / spread)
+        return self.model.gain_of_rest(child, rest, evaluation, group)
 
     def remove(self, segment: Sequence[int]) -> None:
         """Take the remaining leaves of a segment out of the lattice."""
@@ -345,3 +446,40 @@ def parents(segment: Sequence[int]) -> list[tuple[int, ...]]:
     if len(fixed) == 1:
         return []
     return [tuple(ANY if j == drop else code for j, code in enumerate(segment)) for drop in fixed]
+
+
+def near_ties(
+    search: Search, evaluation: Evaluation, group: int, found: Found
+) -> tuple[Alternative, ...]:
+    """Segments that share leaves with the found one and fit within 2 nats of it or better."""
+    gap = evaluation.llr[group] - evaluation.llr
+    near = np.flatnonzero((gap <= NEAR_TIE) & (evaluation.llr > 0))
+    near = near[np.argsort(gap[near] + 0.01 * search.lattice.depth[near])][:50]
+    own = np.zeros(len(search.alive), bool)
+    own[found.leaves] = True
+    ties = []
+    for other in near:
+        codes = search.lattice.segment(int(other))
+        inside = members(search.lattice.codes, codes) & search.alive
+        if other != group and (inside & own).any():
+            ties.append(Alternative(codes, float(gap[other]), bool((inside == own).all())))
+    return tuple(ties[:10])
+
+
+def distance_from_past(sums: Floats) -> Floats:
+    """Log-likelihood ratio of each group against its expectation, on the side where most of them moved."""
+    moved = sums[WEIGHTED_OBSERVED] - sums[WEIGHTED_EXPECTED]
+    return np.where(moved * moved.sum() > 0, _weighted_llr(sums, np.ones(sums.shape[1])), 0.0)
+
+
+def leads(lattice: Lattice, score: Floats) -> tuple[tuple[int, ...], ...]:
+    """Segments with the best scores, best first, without any claim of significance."""
+    order = np.argsort(-score)[:_N_LEADS]
+    return tuple(lattice.segment(int(group)) for group in order if score[group] > -np.inf)
+
+
+def lead_with(
+    segments: Sequence[tuple[int, ...]], others: tuple[tuple[int, ...], ...]
+) -> tuple[tuple[int, ...], ...]:
+    """The strongest chosen segment first, then the leads, then the rest of the chosen, each once."""
+    return tuple(dict.fromkeys([*segments[:1], *others, *segments[1:]]))

@@ -20,14 +20,18 @@ def test_unknown_scenario_names_choices():
 
 def test_unknown_size_names_choices():
     """An unknown size is refused with the names that exist."""
-    with pytest.raises(ParameterError, match=r'size must be one of tiny, small, medium, large, got "huge"\.'):
+    with pytest.raises(
+        ParameterError, match=r'size must be one of tiny, small, medium, large, got "huge"\.'
+    ):
         make("quiet", size="huge")
 
 
 @pytest.mark.parametrize("rng", [-1, 1.5, True, None, "0"])
 def test_ill_typed_seed_is_refused(rng):
     """A seed is a whole number of 0 or above."""
-    with pytest.raises(ParameterError, match="rng must be an integer of 0 or above or a numpy Generator, got"):
+    with pytest.raises(
+        ParameterError, match="rng must be an integer of 0 or above or a numpy Generator, got"
+    ):
         make("quiet", size="tiny", rng=rng)
 
 
@@ -59,5 +63,5 @@ def test_generator_draws_recorded_seed():
 def test_package_import_stays_light():
     """Importing the package loads neither polars nor numpy."""
     code = "import sys, rcakit.datasets; print({'polars', 'numpy'} & set(sys.modules))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"

@@ -20,7 +20,8 @@ def rng() -> np.random.Generator:
 def test_streams_differ_by_name():
     """Two names give two streams; one name gives the same stream twice."""
     draws = [
-        stream(0, *names).integers(2**62) for names in (["reports"], ["accounts"], ["reports", "bug"], ["reports"])
+        stream(0, *names).integers(2**62)
+        for names in (["reports"], ["accounts"], ["reports", "bug"], ["reports"])
     ]
     assert len(set(draws[:3])) == 3
     assert draws[0] == draws[3]

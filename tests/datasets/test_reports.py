@@ -28,13 +28,19 @@ def test_rate_matches_its_size(quiet):
 
 def test_weekends_bring_more_reports(daily):
     """People report more on Saturday and Sunday than from Monday to Thursday."""
-    means = daily.group_by(pl.col("date").dt.weekday().alias("weekday")).agg(pl.col("len").mean()).sort("weekday")
+    means = (
+        daily.group_by(pl.col("date").dt.weekday().alias("weekday"))
+        .agg(pl.col("len").mean())
+        .sort("weekday")
+    )
     assert means["len"][5:].min() > means["len"][:4].max()
 
 
 def test_offices_rest_at_weekends(quiet):
     """Partners, trusted flaggers and governments hardly report at weekends."""
-    offices = quiet.tables["reports"].filter(pl.col("source").is_in(["partner", "trusted_flagger", "gov"]))
+    offices = quiet.tables["reports"].filter(
+        pl.col("source").is_in(["partner", "trusted_flagger", "gov"])
+    )
     assert offices.select((pl.col("created_at").dt.weekday() > 5).mean()).item() < 0.12
 
 
@@ -42,7 +48,12 @@ def test_offices_rest_at_weekends(quiet):
 def test_counts_scatter_beyond_poisson(year, surface):
     """Daily counts vary more than their mean, after weekday and growth."""
     reports = year.filter(pl.col("surface") == surface)
-    counts = reports.group_by(pl.col("created_at").dt.date().alias("date")).len().sort("date")["len"].to_numpy()[:-1]
+    counts = (
+        reports.group_by(pl.col("created_at").dt.date().alias("date"))
+        .len()
+        .sort("date")["len"]
+        .to_numpy()[:-1]
+    )
     weekly_change = counts[7:] - counts[:-7]
     assert np.var(weekly_change) / (2 * counts.mean()) > 2
 
@@ -55,13 +66,17 @@ def test_reports_grow_over_year(daily):
 
 def test_delays_have_right_median(quiet):
     """Half of the reports arrive within 20 minutes."""
-    delays = quiet.tables["reports"].select(pl.col("ingested_at") - pl.col("created_at")).to_series()
+    delays = (
+        quiet.tables["reports"].select(pl.col("ingested_at") - pl.col("created_at")).to_series()
+    )
     assert delays.median() == pytest.approx(timedelta(minutes=20), rel=0.05)
 
 
 def test_extract_ends_at_midnight(story):
     """No report arrived after the extract was taken, or before it was made."""
-    midnight = datetime.fromisoformat(f"{story.truth['period'][1]}T00:00:00+00:00") + timedelta(days=1)
+    midnight = datetime.fromisoformat(f"{story.truth['period'][1]}T00:00:00+00:00") + timedelta(
+        days=1
+    )
     reports = story.tables["reports"]
     assert reports["ingested_at"].max() < midnight
     assert (reports["ingested_at"] > reports["created_at"]).all()
@@ -86,7 +101,9 @@ def test_languages_follow_their_countries(quiet):
     assert portuguese["country"].unique().to_list() == ["BR"]
 
 
-@pytest.mark.parametrize("column, n_values", [("language", 18), ("region", 12), ("policy", 18), ("surface", 6)])
+@pytest.mark.parametrize(
+    "column, n_values", [("language", 18), ("region", 12), ("policy", 18), ("surface", 6)]
+)
 def test_dimensions_have_their_values(quiet, column, n_values):
     """Every value of a dimension occurs, the commonest several times as often as the median one."""
     counts = quiet.tables["reports"][column].value_counts()["count"]
@@ -104,7 +121,9 @@ def test_versions_belong_to_phones(quiet):
 
 def test_versions_roll_out_in_order(quiet):
     """A newer version appears later than an older one."""
-    phones = quiet.tables["reports"].filter(pl.col("app_version").is_in(["31.0.0", "31.1.0", "31.2.0"]))
+    phones = quiet.tables["reports"].filter(
+        pl.col("app_version").is_in(["31.0.0", "31.1.0", "31.2.0"])
+    )
     medians = phones.group_by("app_version").agg(pl.col("created_at").median()).sort("app_version")
     assert medians["created_at"].is_sorted()
 
@@ -126,4 +145,8 @@ def test_reporters_live_where_reporting(quiet):
 
 def test_targets_are_known_accounts(quiet):
     """Every reported account is in the accounts table."""
-    assert quiet.tables["reports"]["target_account_id"].is_in(quiet.tables["accounts"]["account_id"].implode()).all()
+    assert (
+        quiet.tables["reports"]["target_account_id"]
+        .is_in(quiet.tables["accounts"]["account_id"].implode())
+        .all()
+    )

@@ -22,7 +22,11 @@ def rewritten(tmp_path_factory) -> Path:
 
 def files_in(folder: Path) -> dict[str, bytes]:
     """Read every file of a folder."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_samples_repeat_every_byte(rewritten):
@@ -40,7 +44,9 @@ def test_samples_stay_below_limit():
 def test_samples_cover_every_scenario():
     """Every scenario has a folder and a truth."""
     truth = json.loads((SAMPLES / "truth.json").read_text(encoding="utf-8"))
-    assert set(truth) == set(scenarios()) == {path.name for path in SAMPLES.iterdir() if path.is_dir()}
+    assert (
+        set(truth) == set(scenarios()) == {path.name for path in SAMPLES.iterdir() if path.is_dir()}
+    )
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -48,7 +54,10 @@ def test_dictionary_explains_every_column(name):
     """The data dictionary has one row for every column of every table."""
     readme = (SAMPLES / "README.md").read_text(encoding="utf-8")
     section = readme.split(f"### {name} ")[1].split("###")[0]
-    assert all(f"| `{column.name}` |" in section and column.meaning in section for column in TABLES[name].COLUMNS)
+    assert all(
+        f"| `{column.name}` |" in section and column.meaning in section
+        for column in TABLES[name].COLUMNS
+    )
 
 
 def test_dictionary_explains_every_truth_key():

@@ -64,12 +64,16 @@ def test_every_hostile_kind_occurs(quiet, kind):
 
 def test_tenth_of_names_hostile(quiet):
     """One account in ten has a hostile name."""
-    assert quiet.tables["accounts"]["username"].is_in(list(HOSTILE_NAMES.values())).mean() == pytest.approx(0.1)
+    assert quiet.tables["accounts"]["username"].is_in(
+        list(HOSTILE_NAMES.values())
+    ).mean() == pytest.approx(0.1)
 
 
 def test_accounts_precede_the_period(quiet):
     """Every account was opened before the first day of the data."""
-    assert quiet.tables["accounts"]["created_at"].max() < quiet.tables["reports"]["created_at"].min()
+    assert (
+        quiet.tables["accounts"]["created_at"].max() < quiet.tables["reports"]["created_at"].min()
+    )
 
 
 def test_changes_use_known_kinds(story):
@@ -93,14 +97,19 @@ def test_cause_is_logged_before(story):
         if entry:
             lead = datetime.fromisoformat(cause["started_at"]) - entry["changed_at"]
             assert timedelta(0) <= lead <= timedelta(days=1)
-            assert dict(pair.split("=") for pair in entry["scope"].split(";")).items() <= cause["segment"].items()
+            assert (
+                dict(pair.split("=") for pair in entry["scope"].split(";")).items()
+                <= cause["segment"].items()
+            )
 
 
 def test_three_decoys_near_end(story):
     """Every scenario logs three decoys in the last two weeks, and none is a cause or a fix."""
     period_end = datetime.fromisoformat(f"{story.truth['period'][1]}T00:00:00+00:00")
     decoys = {decoy["change_id"] for decoy in story.truth["decoys"]}
-    guilty = {cause[key] for cause in story.truth["causes"] for key in ("change_id", "fix_change_id")}
+    guilty = {
+        cause[key] for cause in story.truth["causes"] for key in ("change_id", "fix_change_id")
+    }
     assert len(decoys) == 3
     assert not decoys & guilty
     assert all(logged(story, key)["changed_at"] > period_end - timedelta(days=14) for key in decoys)
@@ -111,7 +120,9 @@ def test_only_story_logged_late(story):
     period_end = datetime.fromisoformat(f"{story.truth['period'][1]}T00:00:00+00:00")
     late = story.tables["change_log"].filter(pl.col("changed_at") > period_end - timedelta(days=20))
     known = {decoy["change_id"] for decoy in story.truth["decoys"]}
-    known |= {cause[key] for cause in story.truth["causes"] for key in ("change_id", "fix_change_id")}
+    known |= {
+        cause[key] for cause in story.truth["causes"] for key in ("change_id", "fix_change_id")
+    }
     assert set(late["change_id"]) <= known
 
 

@@ -12,12 +12,16 @@ from rcakit.datasets import make
 
 def in_segment(reports: pl.DataFrame, segment: dict[str, str]) -> pl.DataFrame:
     """Keep the reports inside a segment."""
-    return reports.filter(pl.lit(value=True), *(pl.col(name) == value for name, value in segment.items()))
+    return reports.filter(
+        pl.lit(value=True), *(pl.col(name) == value for name, value in segment.items())
+    )
 
 
 def while_it_lasted(reports: pl.DataFrame, cause: dict) -> pl.DataFrame:
     """Keep the reports created while a cause lasted."""
-    started_at, ended_at = (datetime.fromisoformat(cause[key]) for key in ("started_at", "ended_at"))
+    started_at, ended_at = (
+        datetime.fromisoformat(cause[key]) for key in ("started_at", "ended_at")
+    )
     return reports.filter(pl.col("created_at") >= started_at, pl.col("created_at") < ended_at)
 
 
@@ -45,11 +49,17 @@ def test_excess_equals_counted_rows(story):
 
 def test_rest_of_world_unchanged(story):
     """Outside segment and time of a cause, every row is the one of the days without it."""
-    reports, usual = story.tables["reports"].drop("report_id"), usual_reports(story.truth).drop("report_id")
+    reports, usual = (
+        story.tables["reports"].drop("report_id"),
+        usual_reports(story.truth).drop("report_id"),
+    )
     for cause in story.truth["causes"]:
-        touched = pl.concat(in_segment(while_it_lasted(rows, cause), cause["segment"]) for rows in (reports, usual))
+        touched = pl.concat(
+            in_segment(while_it_lasted(rows, cause), cause["segment"]) for rows in (reports, usual)
+        )
         reports, usual = (
-            rows.join(touched, on=rows.columns, how="anti", nulls_equal=True) for rows in (reports, usual)
+            rows.join(touched, on=rows.columns, how="anti", nulls_equal=True)
+            for rows in (reports, usual)
         )
     assert reports.equals(usual)
 
@@ -70,7 +80,10 @@ def test_acceptable_segments_hold_excess(story):
     """Every acceptable segment holds the same rows as the segment itself."""
     for cause in story.truth["causes"]:
         expected = in_segment(story.tables["reports"], cause["segment"])
-        assert all(in_segment(story.tables["reports"], segment).equals(expected) for segment in cause["acceptable"])
+        assert all(
+            in_segment(story.tables["reports"], segment).equals(expected)
+            for segment in cause["acceptable"]
+        )
 
 
 def test_forbidden_segments_hold_rows(story):
@@ -98,7 +111,8 @@ def test_buggy_version_was_established(bug):
     """For four weeks before the window, most Android users already ran the version."""
     started_at = datetime.fromisoformat(bug.truth["causes"][0]["started_at"])
     month = bug.tables["reports"].filter(
-        pl.col("platform") == "android", pl.col("created_at").is_between(started_at - pl.duration(days=28), started_at)
+        pl.col("platform") == "android",
+        pl.col("created_at").is_between(started_at - pl.duration(days=28), started_at),
     )
     assert month.select((pl.col("app_version") == "31.2.0").mean()).item() > 0.7
 
@@ -106,18 +120,25 @@ def test_buggy_version_was_established(bug):
 def test_windows_lie_in_period(story):
     """Every window lies inside the period, first day first."""
     first, last = story.truth["period"]
-    assert all(first <= cause["window"][0] <= cause["window"][1] <= last for cause in story.truth["causes"])
+    assert all(
+        first <= cause["window"][0] <= cause["window"][1] <= last for cause in story.truth["causes"]
+    )
 
 
 def test_period_starts_in_2026(story):
     """Every data set starts on the same Monday."""
-    assert datetime.fromisoformat(story.truth["period"][0]).replace(tzinfo=UTC) == datetime(2026, 1, 5, tzinfo=UTC)
+    assert datetime.fromisoformat(story.truth["period"][0]).replace(tzinfo=UTC) == datetime(
+        2026, 1, 5, tzinfo=UTC
+    )
 
 
 def test_verdicts_fit_their_causes(story):
     """A localised cause names a segment, a broad one does not, and quiet days have none."""
     segments = [bool(cause["segment"]) for cause in story.truth["causes"]]
-    assert segments == {"localised": [True], "broad": [False], "no_evidence": []}[story.truth["verdict"]]
+    assert (
+        segments
+        == {"localised": [True], "broad": [False], "no_evidence": []}[story.truth["verdict"]]
+    )
 
 
 def test_sizes_keep_the_cause():
@@ -129,4 +150,7 @@ def test_sizes_keep_the_cause():
 
 def days_to_end(truth: dict) -> int:
     """Count the days from the start of the first cause to the last day of the data."""
-    return (datetime.fromisoformat(truth["period"][1]) - datetime.fromisoformat(truth["causes"][0]["window"][0])).days
+    return (
+        datetime.fromisoformat(truth["period"][1])
+        - datetime.fromisoformat(truth["causes"][0]["window"][0])
+    ).days

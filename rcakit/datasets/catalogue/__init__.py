@@ -17,5 +17,6 @@ from rcakit.datasets.catalogue import app_release_report_bug, global_rise, inges
 from rcakit.datasets.scenario import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
-    module.SCENARIO.name: module.SCENARIO for module in (app_release_report_bug, global_rise, ingestion_outage, quiet)
+    module.SCENARIO.name: module.SCENARIO
+    for module in (app_release_report_bug, global_rise, ingestion_outage, quiet)
 }

@@ -31,7 +31,14 @@ SCENARIO = Scenario(
             change=_SWITCHED_ON,
             fix=_SWITCHED_OFF,
             # Only users file from a phone, so these are the same rows.
-            acceptable=({"platform": "android", "app_version": "31.2.0", "surface": "comments", "source": "user"},),
+            acceptable=(
+                {
+                    "platform": "android",
+                    "app_version": "31.2.0",
+                    "surface": "comments",
+                    "source": "user",
+                },
+            ),
             forbidden=(
                 {"platform": "android"},
                 {"app_version": "31.2.0"},
@@ -48,13 +55,21 @@ SCENARIO = Scenario(
         ),
         Decoy(
             Change(
-                -9, "18:05", "ui", "iOS: new layout of the message list", {"platform": "ios", "surface": "messages"}
+                -9,
+                "18:05",
+                "ui",
+                "iOS: new layout of the message list",
+                {"platform": "ios", "surface": "messages"},
             ),
             "right day, but none of the excess lies in its scope",
         ),
         Decoy(
             Change(
-                -7, "09:30", "ui", "Android: comment menu reordered", {"platform": "android", "surface": "comments"}
+                -7,
+                "09:30",
+                "ui",
+                "Android: comment menu reordered",
+                {"platform": "android", "surface": "comments"},
             ),
             "right scope, but the rise was a day old",
         ),

@@ -25,11 +25,19 @@ SCENARIO = Scenario(
     ),
     decoys=(
         Decoy(
-            Change(-9, "16:30", "routing", "Spanish reports move to a new queue", {"language": "es"}),
+            Change(
+                -9, "16:30", "routing", "Spanish reports move to a new queue", {"language": "es"}
+            ),
             "the rise is as large outside its scope",
         ),
         Decoy(
-            Change(-8, "20:15", "ui", "iOS: new share sheet in video", {"platform": "ios", "surface": "video"}),
+            Change(
+                -8,
+                "20:15",
+                "ui",
+                "iOS: new share sheet in video",
+                {"platform": "ios", "surface": "video"},
+            ),
             "right day, but the rise is as large outside its scope",
         ),
         Decoy(

@@ -46,7 +46,13 @@ SCENARIO = Scenario(
             "touched everything, three days before only one segment fell",
         ),
         Decoy(
-            Change(-7, "17:20", "model", "New comment classifier", {"surface": "comments", "source": "classifier"}),
+            Change(
+                -7,
+                "17:20",
+                "model",
+                "New comment classifier",
+                {"surface": "comments", "source": "classifier"},
+            ),
             "right day, but none of the loss lies in its scope",
         ),
         Decoy(

@@ -47,7 +47,9 @@ def draw_within(groups: Codes, shares: Shares, rng: np.random.Generator) -> Code
     return values
 
 
-def draw_ranks(n_rows: int, n_ranks: int | Codes, rng: np.random.Generator, *, concentration: float = 1.0) -> Codes:
+def draw_ranks(
+    n_rows: int, n_ranks: int | Codes, rng: np.random.Generator, *, concentration: float = 1.0
+) -> Codes:
     """Draw ranks 0 … n_ranks - 1, the lower the likelier.
 
     Parameters

@@ -30,6 +30,8 @@ def negative_binomial(
     return rng.poisson(mean * rng.gamma(dispersion, 1 / dispersion, size=mean.shape))
 
 
-def mean_one_noise(shape: tuple[int, ...], sd: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def mean_one_noise(
+    shape: tuple[int, ...], sd: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """Draw lognormal factors with mean 1 and a relative standard deviation of about `sd`."""
     return np.exp(rng.normal(-(sd**2) / 2, sd, size=shape))

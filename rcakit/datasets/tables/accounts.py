@@ -10,13 +10,16 @@ from rcakit.datasets.tables.hostile_names import HOSTILE_NAMES
 from rcakit.datasets.tables.reports import account_ids
 from rcakit.datasets.world import World
 
-ABOUT = (
-    "One row per account that reports or is reported. One username in ten is hostile on purpose: never render it raw."
-)
+ABOUT = "One row per account that reports or is reported. One username in ten is hostile on purpose; escape it."
 
 COLUMNS = (
     Column("account_id", pl.String(), "", "Key of the account."),
-    Column("created_at", TIMESTAMP, "UTC timestamp", "When the account was opened; always before the period."),
+    Column(
+        "created_at",
+        TIMESTAMP,
+        "UTC timestamp",
+        "When the account was opened; always before the period.",
+    ),
     Column("country", pl.String(), "ISO 3166-1", "Home country; the values of `reports.country`."),
     Column("username", pl.String(), "", "Free text chosen by the account's owner."),
 )
@@ -25,8 +28,33 @@ _HOSTILE_SHARE = 0.1
 _OLDEST_YEARS = 7
 _YOUTH = 2.0  # half of the accounts are younger than a quarter of the oldest
 
-_ADJECTIVES = ("amber", "brisk", "calm", "dusty", "eager", "fuzzy", "green", "hidden", "icy", "jolly", "loud", "mellow")
-_NOUNS = ("badger", "cactus", "dolphin", "ember", "falcon", "glacier", "harbor", "lantern", "maple", "otter", "pixel")
+_ADJECTIVES = (
+    "amber",
+    "brisk",
+    "calm",
+    "dusty",
+    "eager",
+    "fuzzy",
+    "green",
+    "hidden",
+    "icy",
+    "jolly",
+    "loud",
+    "mellow",
+)
+_NOUNS = (
+    "badger",
+    "cactus",
+    "dolphin",
+    "ember",
+    "falcon",
+    "glacier",
+    "harbor",
+    "lantern",
+    "maple",
+    "otter",
+    "pixel",
+)
 
 
 def build(world: World, scenario: Scenario) -> Built:  # noqa: ARG001 (every table is built alike)
@@ -60,9 +88,15 @@ def _usernames(n_accounts: int, rng: np.random.Generator) -> pl.Series:
 
 def _harmless_names(n_names: int, rng: np.random.Generator) -> pl.Series:
     """Put together an adjective, a noun and a number."""
-    words = pl.DataFrame({"adjective": _some(_ADJECTIVES, n_names, rng), "noun": _some(_NOUNS, n_names, rng)})
+    words = pl.DataFrame(
+        {"adjective": _some(_ADJECTIVES, n_names, rng), "noun": _some(_NOUNS, n_names, rng)}
+    )
     numbers = pl.Series("number", rng.integers(1, 10_000, size=n_names))
-    return words.with_columns(numbers).select(pl.format("{}_{}{}", "adjective", "noun", "number")).to_series()
+    return (
+        words.with_columns(numbers)
+        .select(pl.format("{}_{}{}", "adjective", "noun", "number"))
+        .to_series()
+    )
 
 
 def _hostile_names(n_names: int, rng: np.random.Generator) -> pl.Series:

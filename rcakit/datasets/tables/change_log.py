@@ -33,7 +33,12 @@ COLUMNS = (
     Column("changed_at", TIMESTAMP, "UTC timestamp", "When the change took effect."),
     Column("kind", pl.String(), "", f"One of {', '.join(KINDS)}."),
     Column("title", pl.String(), "", "What was changed, as logged."),
-    Column("scope", pl.String(), "", "Segment it touched, as `dimension=value;dimension=value`, or `all`."),
+    Column(
+        "scope",
+        pl.String(),
+        "",
+        "Segment it touched, as `dimension=value;dimension=value`, or `all`.",
+    ),
 )
 
 _QUIET_BEFORE_END_DAYS = 21
@@ -41,7 +46,11 @@ _DAYS_BETWEEN_ROUTINE = 6
 
 _ROUTINE: tuple[tuple[str, str, Segment], ...] = (
     ("policy", "Clarified examples in the spam policy", {"policy": "spam"}),
-    ("model", "Refreshed the nudity classifier", {"policy": "adult_nudity", "source": "classifier"}),
+    (
+        "model",
+        "Refreshed the nudity classifier",
+        {"policy": "adult_nudity", "source": "classifier"},
+    ),
     ("staffing", "Added a night shift for Hindi", {"language": "hi"}),
     ("routing", "Merged two queues for impersonation reports", {"policy": "impersonation"}),
     ("ui", "New icon in the live menu", {"surface": "live"}),
@@ -49,14 +58,21 @@ _ROUTINE: tuple[tuple[str, str, Segment], ...] = (
     ("data_pipeline", "Rotated the keys of the report stream", {}),
     ("external", "Carrier outage in Nigeria", {"country": "NG"}),
     ("holiday", "Long weekend in Germany", {"country": "DE"}),
-    ("model", "Lowered the fake-engagement threshold", {"policy": "fake_engagement", "source": "classifier"}),
+    (
+        "model",
+        "Lowered the fake-engagement threshold",
+        {"policy": "fake_engagement", "source": "classifier"},
+    ),
     ("policy", "New wording for regulated goods", {"policy": "regulated_goods"}),
 )
 
 
 def build(world: World, scenario: Scenario) -> Built:
     """Make the change log."""
-    rows = [{"change_id": change_id, **_row(world, change)} for change_id, change in number(world, scenario).items()]
+    rows = [
+        {"change_id": change_id, **_row(world, change)}
+        for change_id, change in number(world, scenario).items()
+    ]
     return Built(conform(pl.DataFrame(rows), COLUMNS))
 
 
@@ -107,5 +123,7 @@ def _routine(world: World) -> list[Change]:
         if day >= -_QUIET_BEFORE_END_DAYS:
             return changes
         kind, title, scope = _ROUTINE[position % len(_ROUTINE)]
-        changes.append(Change(day, f"{rng.integers(7, 19):02d}:{rng.integers(60):02d}", kind, title, scope))
+        changes.append(
+            Change(day, f"{rng.integers(7, 19):02d}:{rng.integers(60):02d}", kind, title, scope)
+        )
     return changes

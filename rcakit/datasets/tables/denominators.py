@@ -17,8 +17,15 @@ COLUMNS = (
     Column("date", pl.Date(), "UTC day", "Day of the exposure."),
     Column("region", pl.String(), "", "Region of the viewer; the values of `reports.region`."),
     Column("surface", pl.String(), "", "Part of the product; the values of `reports.surface`."),
-    Column("views_count", pl.Int64(), "views", "Items shown on this surface in this region that day."),
-    Column("active_accounts_count", pl.Int64(), "accounts", "Accounts that used this surface in this region that day."),
+    Column(
+        "views_count", pl.Int64(), "views", "Items shown on this surface in this region that day."
+    ),
+    Column(
+        "active_accounts_count",
+        pl.Int64(),
+        "accounts",
+        "Accounts that used this surface in this region that day.",
+    ),
 )
 
 # Shaped like public transparency reports: a few dozen user reports per million views.
@@ -34,10 +41,16 @@ def build(world: World, scenario: Scenario) -> Built:  # noqa: ARG001 (every tab
     rng = world.stream("denominators")
     views = _expected_views(world)
     accounts = views / _VIEWS_PER_ACTIVE_ACCOUNT
-    index = pl.DataFrame({"date": _days(world)}).join(_cells(), how="cross", maintain_order="left_right")
+    index = pl.DataFrame({"date": _days(world)}).join(
+        _cells(), how="cross", maintain_order="left_right"
+    )
     frame = index.with_columns(
-        views_count=pl.Series((views * mean_one_noise(views.shape, _NOISE_SD, rng)).round().ravel()),
-        active_accounts_count=pl.Series((accounts * mean_one_noise(views.shape, _NOISE_SD, rng)).round().ravel()),
+        views_count=pl.Series(
+            (views * mean_one_noise(views.shape, _NOISE_SD, rng)).round().ravel()
+        ),
+        active_accounts_count=pl.Series(
+            (accounts * mean_one_noise(views.shape, _NOISE_SD, rng)).round().ravel()
+        ),
     )
     return Built(conform(frame, COLUMNS))
 
@@ -45,7 +58,11 @@ def build(world: World, scenario: Scenario) -> Built:  # noqa: ARG001 (every tab
 def _expected_views(world: World) -> NDArray[np.float64]:
     """Spread the views over days, regions and surfaces, shape (n_days, n_regions, n_surfaces)."""
     n_days = world.size.n_days
-    days = growth(n_days, per_year=_GROWTH_PER_YEAR) * _WEEK[np.arange(n_days) % 7] * world.day_effects()
+    days = (
+        growth(n_days, per_year=_GROWTH_PER_YEAR)
+        * _WEEK[np.arange(n_days) % 7]
+        * world.day_effects()
+    )
     cells = np.outer(vocabulary.region_shares(), vocabulary.surface_shares())
     views: NDArray[np.float64] = (
         world.size.reports_per_day * _VIEWS_PER_REPORT * days[:, np.newaxis, np.newaxis] * cells
@@ -61,4 +78,8 @@ def _days(world: World) -> pl.Series:
 def _cells() -> pl.DataFrame:
     """Every pair of region and surface."""
     regions = pl.DataFrame({"region": list(vocabulary.REGIONS)})
-    return regions.join(pl.DataFrame({"surface": list(vocabulary.SURFACES)}), how="cross", maintain_order="left_right")
+    return regions.join(
+        pl.DataFrame({"surface": list(vocabulary.SURFACES)}),
+        how="cross",
+        maintain_order="left_right",
+    )

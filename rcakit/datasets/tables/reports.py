@@ -32,18 +32,45 @@ ABOUT = (
 COLUMNS = (
     Column("report_id", pl.String(), "", "Key of the report."),
     Column("created_at", TIMESTAMP, "UTC timestamp", "When the report was filed."),
-    Column("ingested_at", TIMESTAMP, "UTC timestamp", "When it reached the warehouse; median delay 20 minutes."),
+    Column(
+        "ingested_at",
+        TIMESTAMP,
+        "UTC timestamp",
+        "When it reached the warehouse; median delay 20 minutes.",
+    ),
     Column("policy", pl.String(), "", "Rule that the reporter says was broken; 18 values."),
-    Column("surface", pl.String(), "", "Part of the product: video, comments, messages, accounts, follow_like, live."),
-    Column("language", pl.String(), "ISO 639-1", "Language of the reporter; 18 values, tied to the country."),
+    Column(
+        "surface",
+        pl.String(),
+        "",
+        "Part of the product: video, comments, messages, accounts, follow_like, live.",
+    ),
+    Column(
+        "language",
+        pl.String(),
+        "ISO 639-1",
+        "Language of the reporter; 18 values, tied to the country.",
+    ),
     Column("region", pl.String(), "", "Region of the reporter; 12 values."),
     Column("country", pl.String(), "ISO 3166-1", "Country of the reporter; lies in the region."),
     Column(
-        "app_version", pl.String(), "", "Version of the app, the same numbers on android and ios; `web` or `server`."
+        "app_version",
+        pl.String(),
+        "",
+        "Version of the app, the same numbers on android and ios; `web` or `server`.",
     ),
-    Column("platform", pl.String(), "", "Client that filed: android, ios, web, or server (automatic reports)."),
-    Column("source", pl.String(), "", "Who filed: user, classifier, partner, trusted_flagger or gov."),
-    Column("reporter_id", pl.String(), "", "Account or organisation that filed; null for classifier."),
+    Column(
+        "platform",
+        pl.String(),
+        "",
+        "Client that filed: android, ios, web, or server (automatic reports).",
+    ),
+    Column(
+        "source", pl.String(), "", "Who filed: user, classifier, partner, trusted_flagger or gov."
+    ),
+    Column(
+        "reporter_id", pl.String(), "", "Account or organisation that filed; null for classifier."
+    ),
     Column("target_account_id", pl.String(), "", "Account that was reported; key of `accounts`."),
 )
 
@@ -63,9 +90,13 @@ def build(world: World, scenario: Scenario) -> Built:
     added = [_added_reports(world, cause) for cause in causes if cause.effect > 1]
     arrived = pl.concat([usual, *added]).filter(pl.col("ingested_at") < world.ended_at)
     judged = _mark_losses(world, [cause for cause in causes if cause.effect < 1], arrived)
-    kept = judged.filter(pl.col("lost_to").is_null()).sort("created_at", "ingested_at", maintain_order=True)
+    kept = judged.filter(pl.col("lost_to").is_null()).sort(
+        "created_at", "ingested_at", maintain_order=True
+    )
     frame = kept.with_columns(report_id=_report_ids(kept.height))
-    return Built(conform(frame, COLUMNS), {cause.cause_id: _excess(cause, judged) for cause in causes})
+    return Built(
+        conform(frame, COLUMNS), {cause.cause_id: _excess(cause, judged) for cause in causes}
+    )
 
 
 def inside(world: World, cause: Cause) -> pl.Expr:
@@ -73,7 +104,9 @@ def inside(world: World, cause: Cause) -> pl.Expr:
     started_at = world.instant(cause.first_day)
     ended_at = started_at + timedelta(hours=cause.duration_hours)
     while_it_lasted = (pl.col("created_at") >= started_at) & (pl.col("created_at") < ended_at)
-    return reduce(and_, (pl.col(name) == value for name, value in cause.segment.items()), while_it_lasted)
+    return reduce(
+        and_, (pl.col(name) == value for name, value in cause.segment.items()), while_it_lasted
+    )
 
 
 def _added_reports(world: World, cause: Cause) -> pl.DataFrame:
@@ -88,18 +121,28 @@ def _mark_losses(world: World, causes: list[Cause], arrived: pl.DataFrame) -> pl
     """Say for every row which cause removed it, if one did."""
     lost_to = pl.lit(None, dtype=pl.String)
     for cause in causes:
-        is_unlucky = pl.Series(world.stream("reports", cause.cause_id).random(arrived.height) >= cause.effect)
-        lost_to = pl.when(inside(world, cause) & is_unlucky).then(pl.lit(cause.cause_id)).otherwise(lost_to)
+        is_unlucky = pl.Series(
+            world.stream("reports", cause.cause_id).random(arrived.height) >= cause.effect
+        )
+        lost_to = (
+            pl.when(inside(world, cause) & is_unlucky)
+            .then(pl.lit(cause.cause_id))
+            .otherwise(lost_to)
+        )
     return arrived.with_columns(lost_to=lost_to)
 
 
 def _excess(cause: Cause, judged: pl.DataFrame) -> int:
     """Count the rows that a cause added to the extract, less those that it removed."""
-    n_added = judged.filter(pl.col("added_by") == cause.cause_id, pl.col("lost_to").is_null()).height
+    n_added = judged.filter(
+        pl.col("added_by") == cause.cause_id, pl.col("lost_to").is_null()
+    ).height
     return n_added - judged.filter(pl.col("lost_to") == cause.cause_id).height
 
 
-def _usual_reports(world: World, first: int, last: int, factor: float, *stream: str) -> pl.DataFrame:
+def _usual_reports(
+    world: World, first: int, last: int, factor: float, *stream: str
+) -> pl.DataFrame:
     """Draw the reports of days `first` up to `last` (not included) at `factor` times the usual rate."""
     rng = world.stream(*stream)
     counts = _daily_counts(world, first, last, factor, rng)
@@ -111,7 +154,9 @@ def _usual_reports(world: World, first: int, last: int, factor: float, *stream: 
     source = draw_within(day % 7, vocabulary.source_shares(), rng)
     country = draw_within(region, vocabulary.country_shares(), rng)
     language = draw_within(country, vocabulary.language_shares(), rng)
-    platform = draw_within(source * len(vocabulary.REGIONS) + region, _flat(vocabulary.platform_shares()), rng)
+    platform = draw_within(
+        source * len(vocabulary.REGIONS) + region, _flat(vocabulary.platform_shares()), rng
+    )
     version = draw_within(platform * world.size.n_days + day, _daily_version_shares(world), rng)
 
     created = day * 86_400 + _second_of_day(region, rng)
@@ -134,14 +179,18 @@ def _usual_reports(world: World, first: int, last: int, factor: float, *stream: 
     )
 
 
-def _daily_counts(world: World, first: int, last: int, factor: float, rng: np.random.Generator) -> NDArray[np.int64]:
+def _daily_counts(
+    world: World, first: int, last: int, factor: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
     """Draw the reports by day, region and surface, shape (last - first, n_regions, n_surfaces)."""
     n_days = world.size.n_days
     week = vocabulary.source_shares().sum(axis=1)[np.arange(n_days) % 7]
     days = growth(n_days, per_year=_GROWTH_PER_YEAR) * week * world.day_effects()
     series = np.outer(vocabulary.region_shares(), vocabulary.surface_shares())
     mean = factor * world.size.reports_per_day * days[first:last, np.newaxis, np.newaxis] * series
-    dispersion = world.stream("reports", "dispersion").uniform(*_DISPERSION_RANGE, size=series.shape)
+    dispersion = world.stream("reports", "dispersion").uniform(
+        *_DISPERSION_RANGE, size=series.shape
+    )
     return negative_binomial(mean, dispersion, rng)
 
 
@@ -149,7 +198,9 @@ def _daily_policy_shares(world: World) -> Shares:
     """Share of each policy by day and surface, unsteady from day to day, shape (n_days * n_surfaces, n_policies)."""
     usual = vocabulary.policy_shares()
     noise_shape = (world.size.n_days, 1, usual.shape[1])
-    return _flat(usual * mean_one_noise(noise_shape, _POLICY_NOISE_SD, world.stream("reports", "policies")))
+    return _flat(
+        usual * mean_one_noise(noise_shape, _POLICY_NOISE_SD, world.stream("reports", "policies"))
+    )
 
 
 def _daily_version_shares(world: World) -> Shares:
@@ -157,7 +208,9 @@ def _daily_version_shares(world: World) -> Shares:
     n_days, n_releases = world.size.n_days, len(releases(world.size.n_days))
     shares = np.zeros((len(vocabulary.PLATFORMS), n_days, n_releases + 2))
     shares[vocabulary.PLATFORMS.index("android"), :, :n_releases] = version_shares(n_days)
-    shares[vocabulary.PLATFORMS.index("ios"), :, :n_releases] = version_shares(n_days, delay_days=_IOS_REVIEW_DAYS)
+    shares[vocabulary.PLATFORMS.index("ios"), :, :n_releases] = version_shares(
+        n_days, delay_days=_IOS_REVIEW_DAYS
+    )
     shares[vocabulary.PLATFORMS.index("web"), :, -2] = 1
     shares[vocabulary.PLATFORMS.index("server"), :, -1] = 1
     return _flat(shares)
@@ -178,7 +231,9 @@ def _reporters(world: World, source: Codes, country: Codes, rng: np.random.Gener
     """Name who filed each report: an account of the country, an organisation, or nobody."""
     starts = np.searchsorted(world.account_countries(), np.arange(len(vocabulary.COUNTRIES) + 1))
     n_local = np.diff(starts)[country]
-    account = starts[country] + draw_ranks(len(source), n_local, rng, concentration=_REPORTER_CONCENTRATION)
+    account = starts[country] + draw_ranks(
+        len(source), n_local, rng, concentration=_REPORTER_CONCENTRATION
+    )
     organisation = rng.integers(1, _ORGANISATIONS, size=len(source), endpoint=True)
     sources = list(vocabulary.SOURCES)
     return (
@@ -197,7 +252,11 @@ def _targets(world: World, n_rows: int, rng: np.random.Generator) -> pl.Series:
     """Name the reported account of each report; few accounts draw many reports."""
     by_notoriety = world.stream("reports", "notoriety").permutation(world.size.n_accounts)
     ranks = draw_ranks(n_rows, world.size.n_accounts, rng, concentration=_TARGET_CONCENTRATION)
-    return pl.DataFrame({"account": by_notoriety[ranks]}).select(account_ids(pl.col("account"))).to_series()
+    return (
+        pl.DataFrame({"account": by_notoriety[ranks]})
+        .select(account_ids(pl.col("account")))
+        .to_series()
+    )
 
 
 def account_ids(account: pl.Expr) -> pl.Expr:

@@ -1,0 +1,59 @@
+# One word each. Everything runs in .venv, which is made here from nothing but python3 (3.11 or newer).
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+
+.PHONY: help demo test check notebooks docs bench calibrate samples lock clean
+
+help:  ## Say what each word does
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+$(UV):
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+.venv/.run: $(UV) requirements.lock pyproject.toml
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+.venv/.dev: .venv/.run requirements-dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: .venv/.run  ## Run one investigation on the sample data
+	$(BIN)/rcakit demo
+
+test: .venv/.dev  ## Run the whole test suite
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+check: .venv/.dev  ## Format, lint, types, layers, spelling, notebooks without outputs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
+	$(BIN)/nbstripout --verify playbooks/*.ipynb
+
+notebooks: .venv/.dev  ## Compare the tutorials with a fresh run
+	$(BIN)/python -m pytest --nbval --nbval-sanitize-with notebooks/sanitise.cfg -p no:xdist -o addopts="" notebooks
+
+docs: .venv/.dev  ## Build the documentation into docs/_build
+	$(BIN)/sphinx-build --quiet --fail-on-warning docs docs/_build
+
+bench: .venv/.dev  ## Measure, and write benchmarks/results
+	$(BIN)/python -m benchmarks.startup
+
+calibrate: .venv/.dev  ## Run the long calibrations
+	$(BIN)/python -m pytest -m slow
+
+samples: .venv/.run  ## Make data_samples anew
+	$(BIN)/python -m rcakit.datasets data_samples
+
+lock: $(UV)  ## Resolve the dependencies anew
+	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev --group docs --extra lab -c requirements.lock -o requirements-dev.lock
+
+clean:  ## Remove the environment and all that was built
+	rm -rf .venv dist docs/_build reports

@@ -1,0 +1,570 @@
+"""Attribute a change of a ratio, k events out of n at risk, to segments, to the mix, or to everything."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from rcakit.stats import search
+from rcakit.stats.attribution import Attribution, Segment, Verdict
+from rcakit.stats.decomposition import Kitagawa, kitagawa, simpson_alarm
+from rcakit.stats.lattice import Lattice
+from rcakit.stats.leaves import History
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_SHARE_OF_ALPHA_FOR_SEGMENTS = (
+    0.4  # of the rest, half each for a shared change of rates and for the mix
+)
+_PRIOR_EVENTS = 2.0  # events that hold a segment's own level to what its leaves' smoothed rates say
+_LEAST_SHARED_SD = 0.02
+_SCREEN = 6.0
+_TAIL_GAIN = 4.0
+_FAR_DAY = 4.0  # robust standard deviations
+_FAR_LOG_RATE = np.log(1.3)  # nobody calls a day an incident whose rate is 30 % off or less
+_SPLIT = 0.5  # a mix verdict needs the mix to carry at least half of the change
+_ODDS = np.exp(np.concatenate([-np.geomspace(0.1, 3.0, 10), np.geomspace(0.1, 4.0, 14)]))
+
+EVENTS, AT_RISK, REFERENCE, PAST_EVENTS, PAST_REFERENCE, SQUARE = range(
+    6
+)  # rows of the lattice's sums
+
+
+@dataclass(frozen=True, slots=True)
+class RateNoise:
+    """How the events of a segment vary about their mean, given what it had at risk.
+
+    Parameters
+    ----------
+    leaf
+        Squared variation of leaf factors over the period.
+    segment
+        Squared variation of group factors, shape (n_groups,).
+    shared_sd
+        Relative standard deviation of a factor on all rates over the period.
+    degrees_of_freedom
+        Of `shared_sd`.
+    values
+        Groups of every dimension taken alone.
+    """
+
+    leaf: float
+    segment: Floats
+    shared_sd: float
+    degrees_of_freedom: int
+    values: tuple[slice, ...]
+
+
+def leaf_rates(events: Floats, at_risk: Floats) -> Floats:
+    """Baseline rate of every leaf, shrunk to the overall rate by a beta prior fitted to the leaves.
+
+    Parameters
+    ----------
+    events, at_risk
+        Baseline sums per leaf, shape (n_leaves,).
+
+    References
+    ----------
+    Kleinman (1973), J. Amer. Statist. Assoc. 68, 46-54 (moment estimate of the beta-binomial).
+    """
+    overall = events.sum() / max(at_risk.sum(), 1e-12)
+    spread = overall * (1.0 - overall)
+    seen = at_risk > 0
+    if spread <= 0.0 or seen.sum() < 2:
+        return np.full(len(events), overall)
+    weight = at_risk[seen]
+    between = float(((events[seen] - overall * weight) ** 2 / weight).sum() - spread * seen.sum())
+    correlation = between / (spread * max(float(weight.sum()) - seen.sum(), 1e-12))
+    correlation = min(max(correlation, 1e-3), 0.5)
+    prior = 1.0 / correlation - 1.0
+    return (events + prior * overall) / (at_risk + prior)
+
+
+@dataclass(frozen=True, slots=True)
+class RateModel:
+    """Quasi-binomial segments against everything outside them, as the search needs them.
+
+    Parameters
+    ----------
+    noise
+        Variance model under no change.
+    """
+
+    noise: RateNoise
+
+    def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> search.Evaluation:
+        """Compare each group's events with those expected from its own past and the outside's factor.
+
+        The expectation is what the leaves' smoothed rates give on the period's numbers at risk, times the
+        group's own past ratio of events to that reference: a change of mix inside the group moves it, and
+        smoothing does not bias it.
+        """
+        level = _level(sums)
+        usual = search.common_factor(sums[EVENTS], level * sums[REFERENCE], self.noise.values)
+        factor = search.keep_near(
+            _outside_factor(sums, totals), usual, n_events=float(totals[EVENTS])
+        )
+        at_risk = np.maximum(sums[AT_RISK], 1e-12)
+        mean = np.minimum(factor * level * sums[REFERENCE], 0.999 * at_risk)
+        rate = mean / at_risk
+        binomial = np.maximum(mean * (1.0 - rate), 1e-12)
+        variance = self._variance(sums, totals, mean, factor, binomial)
+        inflation = np.maximum(1.0, variance / binomial)
+        events = sums[EVENTS]
+        alive = np.flatnonzero((events - mean) ** 2 > _SCREEN * variance)
+        llr, log_qvalue = np.zeros(len(mean)), np.zeros(len(mean))
+        llr[alive] = binomial_llr(events[alive], at_risk[alive], rate[alive])
+        hopeful = alive[llr[alive] / inflation[alive] > log_weight[alive] - _TAIL_GAIN]
+        log_tail = binomial_log_tail(
+            events[hopeful] / inflation[hopeful],
+            at_risk[hopeful] / inflation[hopeful],
+            rate[hopeful],
+        )
+        log_qvalue[hopeful] = np.minimum(0.0, log_tail + log_weight[hopeful])
+        score = np.full(len(mean), -np.inf)
+        score[alive] = llr[alive] - log_weight[alive]
+        return search.Evaluation(mean, inflation, log_qvalue, llr, score)
+
+    def _variance(
+        self, sums: Floats, totals: Floats, mean: Floats, factor: Floats, binomial: Floats
+    ) -> Floats:
+        """Variance of a group's events about the mean: sampling, leaf and group factors, estimation."""
+        share = sums[REFERENCE] / np.maximum(totals[REFERENCE], 1e-12)
+        past = 1.0 / (sums[PAST_EVENTS] + _PRIOR_EVENTS)
+        outside = 1.0 / np.maximum(factor * (totals[REFERENCE] - sums[REFERENCE]), 1e-12)
+        drift = self.noise.segment / np.maximum(1.0 - share, 1e-6) ** 2
+        leaf = self.noise.leaf * factor**2 * sums[SQUARE]
+        return (
+            binomial
+            + leaf
+            + mean**2 * (past * binomial / np.maximum(mean, 1e-12) + outside + drift)
+        )
+
+    def gain_of_rest(
+        self, child: Floats, rest: Floats, evaluation: search.Evaluation, group: int
+    ) -> float:
+        """Nats by which the rest of a parent fits the child's odds ratio better than no change."""
+        mean = float(_level(rest[:, None])[0] * rest[REFERENCE])
+        factor = float(
+            evaluation.mean[group] / max(_level(child[:, None])[0] * child[REFERENCE], 1e-12)
+        )
+        rate = min(factor * mean / max(rest[AT_RISK], 1e-12), 0.999)
+        if rest[AT_RISK] <= 0 or rate <= 0:
+            return 0.0
+        own = evaluation.mean[group] / max(child[AT_RISK], 1e-12)
+        seen = np.clip(child[EVENTS] / max(child[AT_RISK], 1e-12), 1e-6, 1 - 1e-6)
+        odds = seen / (1.0 - seen) * (1.0 - own) / max(own, 1e-12)
+        moved = odds * rate / (1.0 - rate + odds * rate)
+        gain = rest[EVENTS] * np.log(moved / rate) + (rest[AT_RISK] - rest[EVENTS]) * np.log(
+            (1.0 - moved) / (1.0 - rate)
+        )
+        return float(gain / evaluation.size[group])
+
+
+def _level(sums: Floats) -> Floats:
+    """A group's past events over the reference its leaves gave, held to one by a few events."""
+    return (sums[PAST_EVENTS] + _PRIOR_EVENTS) / (sums[PAST_REFERENCE] + _PRIOR_EVENTS)
+
+
+def _outside_factor(sums: Floats, totals: Floats) -> Floats:
+    """Factor by which everything outside each group moved."""
+    past = np.maximum(totals[PAST_EVENTS] - sums[PAST_EVENTS], 0.0) + 1.0
+    past_reference = np.maximum(totals[PAST_REFERENCE] - sums[PAST_REFERENCE], 0.0) + 1.0
+    reference = np.maximum(totals[REFERENCE] - sums[REFERENCE], 0.0) * past / past_reference
+    return (np.maximum(totals[EVENTS] - sums[EVENTS], 0.0) + 1.0) / (reference + 1.0)
+
+
+def _distance_from_past(sums: Floats) -> Floats:
+    """Log-likelihood ratio of each group's rate against its own past, on the side where most of them moved."""
+    at_risk = np.maximum(sums[AT_RISK], 1e-9)
+    mean = np.minimum(_level(sums) * sums[REFERENCE], 0.999 * at_risk)
+    llr = binomial_llr(sums[EVENTS], at_risk, mean / at_risk)
+    moved = sums[EVENTS] - mean
+    return np.where(moved * moved.sum() > 0, llr, 0.0)
+
+
+def binomial_llr(events: Floats, at_risk: Floats, rate: Floats) -> Floats:
+    """Log-likelihood ratio of the best rate against the given one."""
+    missed = np.maximum(at_risk - events, 0.0)
+    own = special.xlogy(events, np.maximum(events, 1e-300) / np.maximum(at_risk * rate, 1e-300))
+    return np.maximum(
+        0.0,
+        own
+        + special.xlogy(
+            missed, np.maximum(missed, 1e-300) / np.maximum(at_risk * (1 - rate), 1e-300)
+        ),
+    )
+
+
+def binomial_log_tail(events: Floats, at_risk: Floats, rate: Floats) -> Floats:
+    """Log of the one-sided binomial tail on the side of the observation, for real-valued counts.
+
+    References
+    ----------
+    Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, 3rd ed., eq. 3.37.
+    """
+    missed = np.maximum(at_risk - events, 0.0)
+    above = events > at_risk * rate
+    upper = special.betainc(np.maximum(events, 1e-9), missed + 1.0, rate)
+    lower = special.betainc(np.maximum(missed, 1e-9), events + 1.0, 1.0 - rate)
+    tail = np.where(above, upper, lower)
+    bound = -binomial_llr(events, at_risk, rate)
+    safe = tail > 1e-290
+    return np.where(safe, np.minimum(np.log(np.where(safe, tail, 1.0)), 0.0), bound)
+
+
+def set_aside_incident_days(history: History) -> tuple[History, int]:
+    """Drop baseline days whose overall rate was far from usual: an incident is not a baseline.
+
+    Parameters
+    ----------
+    history
+        Daily events and numbers at risk per leaf.
+
+    Returns
+    -------
+    History without those days, and how many there were. At least half of the days stay.
+
+    Notes
+    -----
+    A day goes when its log rate lies more than four robust standard deviations and more than log(1.3) from
+    the median day.
+    """
+    events = np.bincount(history.day, history.value, minlength=history.n_days)
+    at_risk = np.bincount(history.day, history.denominator, minlength=history.n_days)
+    level = np.log((events + 0.5) / (at_risk + 1.0))
+    distance = np.abs(level - np.median(level))
+    bound = max(_FAR_DAY * 1.4826 * float(np.median(distance)), _FAR_LOG_RATE)
+    keep = distance <= bound
+    if keep.all() or keep.sum() < 2:
+        return history, 0
+    entry = keep[history.day]
+    position = np.cumsum(keep) - 1
+    kept = History(
+        leaf=history.leaf[entry],
+        day=position[history.day[entry]],
+        value=history.value[entry],
+        weekday=history.weekday[keep],
+        period_weekday=history.period_weekday,
+        denominator=history.denominator[entry],
+    )
+    return kept, int((~keep).sum())
+
+
+def rate_noise(
+    history: History, *, codes: Integers, sizes: tuple[int, ...], rates: Floats, lattice: Lattice
+) -> RateNoise:
+    """Estimate the variance components of rates from how they wobbled before the period.
+
+    Parameters
+    ----------
+    history
+        Daily events (`value`) and numbers at risk (`denominator`) per leaf.
+    codes, sizes
+        Leaf table.
+    rates
+        Baseline rate per leaf, from `leaf_rates`.
+    lattice
+        Groups to spread the components over.
+
+    References
+    ----------
+    Williams (1982), Applied Statistics 31, 144-148 (extra-binomial variation by moments).
+    """
+    n_days, n_period = history.n_days, history.n_period_days
+    mean = history.denominator * rates[history.leaf]
+    day_events = np.bincount(history.day, history.value, minlength=n_days)
+    day_mean = np.bincount(history.day, mean, minlength=n_days)
+    factor = day_events / np.maximum(day_mean, 1e-12)
+    spared = np.bincount(history.day, mean * (1.0 - rates[history.leaf]), minlength=n_days)
+    noise = float((spared / np.maximum(day_mean, 1e-12) ** 2).mean())
+    usual = day_mean > 0
+    shared = max(0.0, float(np.var(factor[usual], ddof=1)) - noise) if usual.sum() > 2 else 0.05**2
+    fitted = mean * factor[history.day]
+    variance = fitted * (1.0 - np.minimum(rates[history.leaf] * factor[history.day], 1.0))
+    leaf = _component(history.value, fitted, variance)
+    by_dimension = np.zeros(len(sizes))
+    for dimension, size in enumerate(sizes):
+        cell = codes[history.leaf, dimension] * n_days + history.day
+        used, cell = np.unique(cell, return_inverse=True)
+        summed = [
+            np.bincount(cell, x, minlength=len(used))
+            for x in (history.value, fitted, variance + leaf * fitted**2)
+        ]
+        by_dimension[dimension] = _component(*summed) if size > 1 else 0.0
+    segment = np.empty(len(lattice.depth))
+    for cuboid in lattice.cuboids:
+        segment[cuboid.start : cuboid.start + len(cuboid.keys)] = by_dimension[
+            list(cuboid.dimensions)
+        ].sum()
+    return RateNoise(
+        leaf=leaf / n_period,
+        segment=segment / n_period,
+        shared_sd=max(_LEAST_SHARED_SD, float(np.sqrt(shared / n_period))),
+        degrees_of_freedom=max(1, int(usual.sum()) - 1),
+        values=lattice.values,
+    )
+
+
+def _component(events: Floats, fitted: Floats, variance: Floats) -> float:
+    """Squared variation beyond the given variance, weighted towards cells that can show it."""
+    use = fitted > 0.2
+    if use.sum() < 3:
+        return 0.0
+    component = ((events[use] - fitted[use]) ** 2 - variance[use]) / fitted[use] ** 2
+    weight = (fitted[use] ** 2 / (variance[use] + fitted[use])) ** 2 / (
+        1.0 + fitted[use]
+    ) ** 2 * 4.0 + 1e-9
+    product = component * weight
+    if len(product) >= 50:
+        product = np.minimum(product, np.quantile(product, 0.99))
+    return float(max(0.0, product.sum() / weight.sum()))
+
+
+def attribute_ratios(
+    codes: Integers,
+    sizes: tuple[int, ...],
+    observed: Floats,
+    denominator: Floats,
+    *,
+    history: History,
+    max_depth: int = 3,
+    max_segments: int = 20,
+    alpha: float = 0.01,
+    confidence_level: float = 0.95,
+) -> Attribution:
+    """Name the segments whose rates explain a change of a ratio, or say that the mix or nothing does.
+
+    Parameters
+    ----------
+    codes, sizes
+        Leaf table, as in `counts.attribute_counts`.
+    observed, denominator
+        Events and numbers at risk per leaf over the period, shape (n_leaves,), events at most the latter.
+    history
+        Daily events and numbers at risk per leaf before the period (`value`, `denominator`).
+    max_depth, max_segments, alpha, confidence_level
+        As in `counts.attribute_counts`.
+
+    Notes
+    -----
+    Segments are judged given their numbers at risk, so a pure change of mix names none. `excess` is in
+    events; `rate_effect` and `mix_effect` are the segment's parts of the change of the overall ratio, and
+    with those of all other leaves they sum to `change` exactly. Noise is quasi-binomial.
+
+    References
+    ----------
+    Kulldorff (1997), Commun. Statist. Theory Meth. 26, 1481-1496 (Bernoulli scan); Kitagawa (1955), J. Amer.
+    Statist. Assoc. 50, 1168-1194 (split).
+    """
+    codes = np.asarray(codes, np.int64)
+    history, n_set_aside = set_aside_incident_days(history)
+    events, at_risk = np.asarray(observed, float), np.asarray(denominator, float)
+    past_events = np.bincount(history.leaf, history.value, minlength=len(codes))
+    past_at_risk = np.bincount(history.leaf, history.denominator, minlength=len(codes))
+    rates = leaf_rates(past_events, past_at_risk)
+    reference = at_risk * rates
+    columns = np.stack(
+        [events, at_risk, reference, past_events, past_at_risk * rates, reference**2]
+    )
+    lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
+    noise = rate_noise(history, codes=codes, sizes=sizes, rates=rates, lattice=lattice)
+    log_weight, n_candidates = search.candidate_weights(
+        lattice, log_odds=0.0, seen=lattice.sums[EVENTS]
+    )
+    finder = search.Search(
+        lattice,
+        columns,
+        model=RateModel(noise),
+        log_weight=log_weight,
+        alpha=alpha * _SHARE_OF_ALPHA_FOR_SEGMENTS,
+    )
+    leads = search.leads(lattice, _distance_from_past(lattice.sums) - log_weight)
+    finder.run(max_segments=max_segments)
+    parts = kitagawa(events, at_risk, past_events, past_at_risk, fallback_rate=rates)
+    segments = _describe_all(finder, parts, confidence_level)
+    composition = _composition_pvalue(history, rates, at_risk)
+    conclusion = _conclude(
+        finder, noise, segments, parts, composition, n_candidates, alpha, confidence_level
+    )
+    ranked = search.lead_with([segment.codes for segment in segments], leads)
+    notes = conclusion.notes
+    if n_set_aside:
+        notes = (f"{n_set_aside} baseline days with unusual rates were set aside.", *notes)
+    return replace(conclusion, leads=ranked, notes=notes)
+
+
+def _composition_pvalue(history: History, rates: Floats, at_risk: Floats) -> float:
+    """Is the ratio that baseline rates give on the period's mix unusual against the days before?"""
+    n_days = history.n_days
+    expected = np.bincount(history.day, history.denominator * rates[history.leaf], minlength=n_days)
+    total = np.bincount(history.day, history.denominator, minlength=n_days)
+    usual = total > 0
+    if usual.sum() < 4:
+        return 1.0
+    daily = expected[usual] / total[usual]
+    now = float((at_risk * rates).sum() / max(at_risk.sum(), 1e-12))
+    spread = float(np.std(daily, ddof=1)) * np.sqrt(1.0 / history.n_period_days + 1.0 / usual.sum())
+    if spread <= 0.0:
+        return 1.0
+    statistic = abs(now - float(total[usual] @ daily / total[usual].sum())) / spread
+    return float(2.0 * special.stdtr(int(usual.sum()) - 1, -statistic))
+
+
+def _describe_all(
+    finder: search.Search, parts: Kitagawa, confidence_level: float
+) -> tuple[Segment, ...]:
+    """Effect, intervals, error rates and near ties of every found segment, strongest first."""
+    described = []
+    for found in list(finder.found):
+        finder.restore(found)
+        evaluation = finder.evaluate()
+        group = finder.lattice.group(found.codes)
+        described.append(_describe_one(finder, evaluation, group, found, parts, confidence_level))
+        finder.remove(found.codes)
+    return tuple(sorted(described, key=lambda segment: -segment.log_evalue))
+
+
+def _describe_one(
+    finder: search.Search,
+    evaluation: search.Evaluation,
+    group: int,
+    found: search.Found,
+    parts: Kitagawa,
+    confidence_level: float,
+) -> Segment:
+    """Numbers of one segment, its leaves being in the lattice and the other segments out of it."""
+    observed, at_risk = finder.lattice.sums[EVENTS, group], finder.lattice.sums[AT_RISK, group]
+    mean, inflation = float(evaluation.mean[group]), float(evaluation.size[group])
+    rate = mean / at_risk
+    width = special.ndtri(0.5 + confidence_level / 2.0) * np.sqrt(mean * (1.0 - rate) * inflation)
+    low, high = _rate_interval(observed / inflation, at_risk / inflation, confidence_level)
+    log_qvalue = float(evaluation.log_qvalue[group])
+    return Segment(
+        codes=found.codes,
+        observed=float(observed),
+        expected=mean,
+        excess=float(observed - mean),
+        excess_lower=float(observed - mean - width),
+        excess_upper=float(observed - mean + width),
+        ratio=float(observed / mean),
+        ratio_lower=low / rate,
+        ratio_upper=high / rate,
+        log_evalue=_log_evalue(observed / inflation, at_risk / inflation, rate),
+        pvalue=float(min(1.0, 2.0 * np.exp(log_qvalue - finder.log_weight[group]))),
+        qvalue=float(np.exp(log_qvalue)),
+        n_leaves=len(found.leaves),
+        rate_effect=float(parts.rate[found.leaves].sum()),
+        mix_effect=float(parts.mix[found.leaves].sum()),
+        alternatives=search.near_ties(finder, evaluation, group, found),
+    )
+
+
+def _log_evalue(events: float, at_risk: float, rate: float) -> float:
+    """Likelihood ratio averaged over odds ratios fixed in advance."""
+    moved = _ODDS * rate / (1.0 - rate + _ODDS * rate)
+    llr = events * np.log(moved / rate) + (at_risk - events) * np.log((1.0 - moved) / (1.0 - rate))
+    return float(special.logsumexp(llr) - np.log(len(_ODDS)))
+
+
+def _rate_interval(events: float, at_risk: float, confidence_level: float) -> tuple[float, float]:
+    """Wilson interval of a rate on effective counts.
+
+    References
+    ----------
+    Wilson (1927), J. Amer. Statist. Assoc. 22, 209-212.
+    """
+    z = special.ndtri(0.5 + confidence_level / 2.0)
+    rate, n = events / at_risk, at_risk
+    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
+    width = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
+    return float(max(0.0, centre - width)), float(min(1.0, centre + width))
+
+
+def _conclude(
+    finder: search.Search,
+    noise: RateNoise,
+    segments: tuple[Segment, ...],
+    parts: Kitagawa,
+    composition: float,
+    n_candidates: int,
+    alpha: float,
+    confidence_level: float,
+) -> Attribution:
+    """Put the total, the shared factor, the mix and the segments into one verdict."""
+    events, at_risk, reference, past_events, past_reference, _ = finder.columns.sum(axis=1)
+    observed = float(events / at_risk)
+    share = alpha * (1.0 - _SHARE_OF_ALPHA_FOR_SEGMENTS) / 2.0
+    factor, factor_sd, factor_pvalue = _shared_factor(finder, noise)
+    is_broad, is_mix = factor_pvalue <= share, composition <= share
+    if is_mix and is_broad:
+        is_broad = abs(parts.rate_total) > _SPLIT * abs(parts.change)
+    verdict: Verdict = (
+        "localised" if segments else "broad" if is_broad else "mix" if is_mix else "no_evidence"
+    )
+    z = special.ndtri(0.5 + confidence_level / 2.0)
+    usual_mix = abs(parts.mix_total) if composition > 0.05 else 0.0
+    sd = np.hypot(
+        np.hypot(noise.shared_sd * observed, usual_mix),
+        np.sqrt(observed * (1 - observed) / at_risk),
+    )
+    return Attribution(
+        verdict=verdict,
+        segments=segments,
+        observed=observed,
+        expected=observed - parts.change,
+        change=parts.change,
+        change_lower=float(parts.change - z * sd),
+        change_upper=float(parts.change + z * sd),
+        pvalue=float(
+            2.0 * special.stdtr(noise.degrees_of_freedom, -abs(parts.change) / max(sd, 1e-300))
+        ),
+        shared_factor=factor,
+        shared_factor_lower=factor * float(np.exp(-z * factor_sd)),
+        shared_factor_upper=factor * float(np.exp(z * factor_sd)),
+        shared_factor_pvalue=factor_pvalue,
+        rate_effect=parts.rate_total,
+        mix_effect=parts.mix_total,
+        mix_pvalue=composition,
+        n_candidates=n_candidates,
+        leads=(),
+        notes=_notes(finder, segments, parts, is_mix=is_mix, is_broad=is_broad),
+    )
+
+
+def _shared_factor(finder: search.Search, noise: RateNoise) -> tuple[float, float, float]:
+    """Factor on the rates outside the segments, its log standard error, and its p-value against usual days."""
+    events, _, reference, past_events, past_reference, _ = finder.totals
+    if reference <= 0 or past_reference <= 0:
+        return np.nan, np.nan, 1.0
+    factor = (events + 0.5) / (reference * past_events / past_reference + 0.5)
+    sd = np.sqrt(1.0 / (events + 0.5) + 1.0 / (past_events + 0.5))
+    statistic = abs(np.log(factor)) / np.hypot(sd, noise.shared_sd)
+    return (
+        float(factor),
+        float(sd),
+        float(2.0 * special.stdtr(noise.degrees_of_freedom, -statistic)),
+    )
+
+
+def _notes(
+    finder: search.Search,
+    segments: tuple[Segment, ...],
+    parts: Kitagawa,
+    *,
+    is_mix: bool,
+    is_broad: bool,
+) -> tuple[str, ...]:
+    """Sentences a reader must know before believing the result."""
+    notes = []
+    if segments and is_broad:
+        notes.append("Rates outside the segments moved too, beyond their usual day-to-day noise.")
+    if segments and is_mix:
+        notes.append("The mix moved too, beyond its usual day-to-day noise.")
+    if simpson_alarm(parts, finder.columns[PAST_REFERENCE]).is_reversed:
+        notes.append(
+            "The ratio moved against nearly all of its parts: the mix hides what the rates did."
+        )
+    return tuple(notes)
