@@ -1,0 +1,1 @@
+"""Measurements: ours beside a yardstick in one run, results committed."""
