@@ -57,6 +57,10 @@ class Result(ABC):
         """Say what was found, in plain sentences."""
         return " ".join(finding.claim for finding in self.findings()[:3])
 
+    def shown_rows(self) -> list[Record]:
+        """Return the rows of the main table that a notebook or page shows."""
+        return self.to_records()
+
     def to_frame(self, table: str | None = None) -> Any:
         """Return a table in the caller's dataframe library; polars for engines.
 
@@ -113,7 +117,7 @@ class Result(ABC):
 
     def __str__(self) -> str:
         """Return the reading, then the main table."""
-        rows = self.to_records()
+        rows = self.shown_rows()
         if not rows:
             return self.reading()
         table = records_to_text(rows[:_SHOWN_ROWS], self._shown_names())
@@ -122,7 +126,7 @@ class Result(ABC):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Show the reading and the main table in a notebook; nothing from the data is markup."""
         del include, exclude
-        rows = self.to_records()
+        rows = self.shown_rows()
         html = f"<p>{escape(self.reading())}</p>"
         if rows:
             html += records_to_html(rows[:_SHOWN_ROWS], self._shown_names())

@@ -49,7 +49,7 @@ def in_engine(name: str, table: "pl.DataFrame") -> Any:
 
 def check_result(result: Result) -> None:
     """Check what every result promises: frozen, picklable, its tables, its words, its findings."""
-    assert dataclasses.is_dataclass(result), "a result is a dataclass"
+    assert dataclasses.is_dataclass(type(result)), "a result is a dataclass"
     assert not hasattr(result, "__dict__"), "a result has slots"
     parameters = getattr(result, "__dataclass_params__", None)
     assert getattr(parameters, "frozen", False), "a result is frozen"

@@ -88,9 +88,11 @@ def check_choice(value: _Word, name: str, choices: Collection[_Word], *, hint: s
 
 def check_names(value: str | Sequence[str], name: str) -> tuple[str, ...]:
     """Return column names as a tuple: one name stands for a list of one."""
-    names: tuple[Any, ...] = (value,) if isinstance(value, str) else tuple(value)
-    if not all(isinstance(item, str) and item for item in names):
-        raise refusal(name, "a column name or a list of column names", value)
+    names = (value,) if isinstance(value, str) else tuple(value)
+    item: Any
+    for item in names:
+        if not isinstance(item, str) or not item:
+            raise refusal(name, "a column name or a list of column names", value)
     twice = [item for item in dict.fromkeys(names) if names.count(item) > 1]
     if twice:
         raise refusal(name, "a list without repetition", value, f"Remove the second {twice[0]!r}.")

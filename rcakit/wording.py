@@ -8,7 +8,17 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["amount", "change", "day", "interval", "percent", "plural", "segment", "visible"]
+__all__ = [
+    "amount",
+    "change",
+    "day",
+    "interval",
+    "percent",
+    "plural",
+    "segment",
+    "there_were",
+    "visible",
+]
 
 _THIN_SPACE = "\u202f"
 _MINUS = "\u2212"
@@ -56,6 +66,14 @@ def change(rel_effect: float | None) -> str:
 def plural(count: int, noun: str, many: str | None = None) -> str:
     """Say a count with its noun: ``1 incident``, ``3 incidents``."""
     return f"{amount(count)} {noun if count == 1 else many or noun + 's'}"
+
+
+def there_were(count: float, unit: str) -> str:
+    """Say how many there were: ``there was 1 report``, ``there were 3 474 reports``."""
+    number = round(count)
+    if number == 1:
+        return f"there was 1 {unit.removesuffix('s')}"
+    return f"there were {amount(number)} {unit}"
 
 
 def day(value: Any) -> str:

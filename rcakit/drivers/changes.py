@@ -328,7 +328,10 @@ def _affected(result: DriverResult) -> np.ndarray[Any, np.dtype[np.bool_]]:
     leaves = result.leaves
     if not result.segments:
         return np.ones(len(leaves.codes), dtype=bool)
-    return np.any([leaves.inside(segment) for segment in result.segments], axis=0)
+    hit: np.ndarray[Any, np.dtype[np.bool_]] = np.any(
+        [leaves.inside(segment) for segment in result.segments], axis=0
+    )
+    return hit
 
 
 def _usual(result: DriverResult) -> np.ndarray[Any, np.dtype[np.float64]]:

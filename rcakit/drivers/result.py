@@ -179,7 +179,7 @@ class DriverResult(Result):
             when = f"on {self.span.period[0]} "
         direction = "more" if numbers.change > 0 else "fewer"
         return (
-            f"{when}there were {wording.amount(round(numbers.observed))} {self.unit} where "
+            f"{when}{wording.there_were(numbers.observed, self.unit)} where "
             f"{wording.amount(round(numbers.expected))} were expected, "
             f"{wording.amount(abs(round(numbers.change)))} {direction} (95 % interval "
             f"{wording.interval(round(numbers.change_lower), round(numbers.change_upper), signed=True)})"
@@ -254,8 +254,7 @@ class DriverResult(Result):
             )
         return Finding(
             claim=(
-                f"In {wording.segment(segment)} there were "
-                f"{wording.amount(round(item.observed))} {self.unit} "
+                f"In {wording.segment(segment)} {wording.there_were(item.observed, self.unit)} "
                 f"where {_about(item.expected)} were expected: "
                 f"{wording.amount(abs(round(item.excess)))} "
                 f"{'more' if item.excess > 0 else 'fewer'} (95 % interval "

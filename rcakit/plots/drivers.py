@@ -88,7 +88,10 @@ def change_timeline(changes: Sequence[Mapping[str, Any]], *, title: str) -> "alt
             ),
             y=alt.Y("change:N", sort=None, title=None, axis=alt.Axis(labelLimit=420, grid=True)),
             color=alt.Color("fit:N", scale=colours),
-            shape=alt.Shape("fit:N", scale=alt.Scale(range=["diamond", "circle"])),
+            shape=alt.Shape(
+                "fit:N",
+                scale=alt.Scale(domain=["fits", "set aside"], range=["diamond", "circle"]),
+            ),
             tooltip=[alt.Tooltip("reason:N")],
         )
     )

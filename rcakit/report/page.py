@@ -65,13 +65,14 @@ def page(
     from jinja2 import Environment, FileSystemLoader
 
     places = _Places(secrets.token_hex(8))
-    body = places.fill(_sanitised(_body(notebook, places)), findings, parameters)
+    shown, contents = _numbered(_sanitised(_body(notebook, places)))
+    body = places.fill(shown, findings, parameters)
     bundle, boot = _chart_library(), _script("boot.js")
     packed = base64.b64encode(gzip.compress(bundle.encode(), 9, mtime=0)).decode()
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True)
     return environment.get_template("page.html.j2").render(
         title=_title(notebook),
-        contents=re.findall(r'<h2[^>]* id="([^"]+)"[^>]*>(.*?)</h2>', body),
+        contents=contents,
         body=_Safe(body),
         style=_Safe((_TEMPLATES / "page.css").read_text("utf-8")),
         has_charts=bool(places.charts),
@@ -208,6 +209,17 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
             else None
         )
     return value
+
+
+def _numbered(body: str) -> tuple[str, list[tuple[str, _Safe]]]:
+    """Give each section an address, and list them."""
+    contents: list[tuple[str, _Safe]] = []
+
+    def addressed(heading: re.Match[str]) -> str:
+        contents.append((f"section-{len(contents) + 1}", _Safe(heading[1])))
+        return f'<h2 id="{contents[-1][0]}">{heading[1]}</h2>'
+
+    return re.sub(r"<h2[^>]*>(.*?)</h2>", addressed, body), contents
 
 
 def _chart(specification: Mapping[str, Any]) -> str:

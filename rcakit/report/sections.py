@@ -86,14 +86,21 @@ def timeline(findings: Sequence[Finding]) -> Section:
     for item in findings:
         seen = item.evidence
         if item.kind == "change" and "started_at" in seen:
-            events.append((_moment(seen["started_at"]), "The change began."))
-            events.append((_moment(seen["peak_at"]), "The change was largest."))
-            if seen.get("ended_at"):
-                events.append((_moment(seen["ended_at"]), "Last day of the change."))
+            events += _course(seen)
         if item.kind in {"matched_change", "ruled_out"} and "changed_at" in seen:
             events.append((_moment(seen["changed_at"]), item.claim))
     rows = tuple({"when (UTC)": when, "event": event} for when, event in sorted(events))
     return Section(rows=rows, nothing="There is no change whose course could be told.")
+
+
+def _course(seen: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Tell onset, peak and end of a change, each day once."""
+    told = {_moment(seen["started_at"]): "The change began"}
+    for name, words in (("peak_at", "was largest"), ("ended_at", "ended")):
+        if seen.get(name):
+            day = _moment(seen[name])
+            told[day] = f"{told[day]}, {words}" if day in told else f"The change {words}"
+    return [(day, f"{words}.") for day, words in told.items()]
 
 
 def actions(findings: Sequence[Finding]) -> Section:

@@ -97,6 +97,10 @@ class DataResult(Result):
             for check in sorted(self.checks, key=lambda check: not _is_defect(check))
         ]
 
+    def shown_rows(self) -> list[Record]:
+        """Return the checks that found a defect."""
+        return [row for row in self.to_records() if row["status"] != "pass"]
+
     def reading(self) -> str:
         """Say what was read, and how many checks found a defect."""
         n_defects = sum(map(_is_defect, self.checks))
