@@ -39,6 +39,7 @@ def observed_and_expected(
     keys: Sequence[str] = (),
     unit: str,
     title: str,
+    every: str = "1d",
 ) -> "alt.TopLevelMixin":
     """Draw observed counts over the band of what was expected; incidents are shaded.
 

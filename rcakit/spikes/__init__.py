@@ -2,5 +2,6 @@
 
 from rcakit.spikes.detection import detect
 from rcakit.spikes.result import SpikeResult
+from rcakit.spikes.state import State
 
-__all__ = ["SpikeResult", "detect"]
+__all__ = ["SpikeResult", "State", "detect"]
