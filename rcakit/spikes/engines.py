@@ -30,7 +30,7 @@ _WARMUP = {"1d": 28, "1h": 336}
 _STRAYING = 0.06
 _CYCLES_BACK = 4
 # Rows larger than this many standard deviations of the period's total are set aside.
-_LARGE_ROW = 4.0
+_LARGE_ROW = 3.0
 
 
 @dataclass(frozen=True, slots=True)

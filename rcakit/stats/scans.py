@@ -39,7 +39,7 @@ _CUT = 6.66
 _CUT_COST = 1.06  # what the cut takes from a chi-squared mean, given back
 _PRIOR_STEPS = 20.0
 _SMALL = 0.05
-_EFFICIENCY = 0.7
+_EFFICIENCY = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +152,14 @@ def allow_for_estimated_spread(pvalue: Floats, n_before: Floats) -> Floats:
     Notes
     -----
     A normal score over an estimated standard deviation follows Student's law; the degrees of
-    freedom are seven tenths of the steps seen, because a robust estimate wastes some.
+    freedom are a third of the steps seen: a robust, forgetting estimate is worth about so many,
+    and the error of young seasonal factors has to be paid for as well (chosen on simulated quiet
+    series of 70 to 730 days, see benchmarks/results/spikes_room.md).
 
     Examples
     --------
     >>> allow_for_estimated_spread(np.array([0.001]), np.array([40.0])).round(4)
-    array([0.0023])
+    array([0.004])
     """
     out = pvalue.copy()
     small = np.isfinite(pvalue) & (pvalue < _SMALL) & (pvalue > 0)
