@@ -149,6 +149,8 @@ def aggregate(
     missing = nw.lit(value=False)
     for name in added:
         missing = missing | nw.col(name).is_null()
+        if schema[name].is_float():
+            missing = missing | nw.col(name).is_nan().fill_null(value=False)
     derived.append(missing.cast(nw.Int64).alias("n_missing"))
 
     frame = frame.with_columns(*derived)

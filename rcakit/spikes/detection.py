@@ -373,7 +373,7 @@ def _row_caveats(n_undated: int, n_missing: int, value: str | None) -> tuple[str
     if n_missing and value:
         caveats.append(
             f"{wording.plural(n_missing, 'row')} without a value in {value!r} or its exposure "
-            "count as zero."
+            "add nothing; a period with nothing else is missing."
         )
     return tuple(caveats)
 

@@ -134,12 +134,15 @@ def build_grid(
 
     rows = spread("n_rows")
     trials = spread(exposure) if exposure else None
+    counts = spread(value or "n_rows")
+    if value is not None:  # a period of which every value is missing was not measured
+        counts[(rows > 0) & (spread("n_missing") >= rows)] = np.nan
     grid = Grid(
         keys=keys,
         series=series,
         every=every,
         days=periods,
-        counts=spread(value or "n_rows"),
+        counts=counts,
         exposure=np.ones(shape) if trials is None else trials,
         trials=trials,
         squares=spread(f"{value}__squared") if value else None,

@@ -13,27 +13,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from rcakit.stats.tails import tail_pvalues
+
+__all__ = [
+    "lower_tail",
+    "peizer_pratt_score",
+    "quantile",
+    "randomised_pvalues",
+    "skewness",
+    "tail_pvalues",
+    "upper_tail",
+]
+
 Floats = NDArray[np.floating]
 Kind = Literal["mid", "exact"]
 
 # Below this excess of variance over mean the law is Poisson to ten digits, and the beta
 # integral would lose precision.
 _POISSON_EXCESS = 1e-7
-# Smaller means are summed term by term: there the Peizer-Pratt score errs by more than 10 %.
-_SMALL_MEAN = 10.0
-_MOST_TERMS = 60
-# Laws of a smaller size, and lower tails of a handful of counts, are too lopsided for any score.
-_SMALL_SIZE = 1.5
-_HANDFUL = 4
-_HANDFUL_TAIL = 0.06
-# Where the Peizer-Pratt score takes over from the normal one: in tails below the first, plus
-# the second times the skewness; below the third, beta integrals take over.
-_TAIL_AT_LEAST = 0.02
-_TAIL_PER_SKEWNESS = 0.08
-_LOPSIDED = 1.0
-_EXACT_BELOW = 0.001
-_PIECE = 1 << 15  # cells worked on at a time, so that temporaries stay in the cache
-_LOST_DIGITS = 1e-7  # one minus a sum keeps eight digits above this
 
 
 def upper_tail(
@@ -188,108 +185,6 @@ def skewness(mean: ArrayLike, variance: ArrayLike) -> Floats:
     mean = np.asarray(mean)
     variance = np.maximum(variance, mean)
     return (2 * variance / mean - 1) / np.sqrt(variance)
-
-
-def tail_pvalues(counts: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
-    """Give mid-p-values of both tails for millions of cells, exact where it matters.
-
-    Parameters
-    ----------
-    counts, mean, variance
-        Arrays of one shape without nan; `mean` positive, `variance` at least `mean`.
-
-    Returns
-    -------
-    tuple of Floats
-        Upper and lower p-values, in the dtype of `mean`.
-
-    Notes
-    -----
-    Three steps, each on fewer cells than the one before: in the body a normal score
-    corrected for skewness, absolute error below .015; from a tail of .02 (earlier for
-    lopsided laws) on the Peizer-Pratt score, relative error below 15 %; below .001 `upper_tail` and `lower_tail`
-    themselves. Means below 10 are summed term by term, which is exact. Use `upper_tail` and
-    `lower_tail` where every digit counts.
-
-    References
-    ----------
-    .. [1] Johnson, Kemp & Kotz (2005). Univariate Discrete Distributions, 3rd ed., p. 62
-       (Cornish-Fisher) and p. 120 (Peizer-Pratt).
-    .. [2] Page (1977). Approximations to the cumulative normal function. Applied
-       Statistics 26, 75-76 (the logistic form; coefficients of Bowling et al. 2009,
-       J. Industrial Eng. Management 2, 114-127, absolute error below .00014).
-    """
-    cells = [np.ascontiguousarray(a).ravel() for a in (counts, mean, variance)]
-    upper, lower = np.empty_like(cells[1]), np.empty_like(cells[1])
-    for start in range(0, len(upper), _PIECE):
-        piece = slice(start, start + _PIECE)
-        upper[piece], lower[piece] = _piece_pvalues(*(c[piece] for c in cells))
-    return upper.reshape(mean.shape), lower.reshape(mean.shape)
-
-
-def _piece_pvalues(counts: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
-    """Tails of a piece that fits the processor's cache."""
-    spread = np.sqrt(variance)
-    z = (counts - mean) / spread
-    lopsided = (2 * variance / mean - 1) / spread
-    z -= lopsided * (np.minimum(z * z, 9) - 1) / 6
-    upper = _normal_tail(z)
-    lower = 1 - upper
-    # The more lopsided the law, the earlier the normal score fails.
-    doubtful = np.abs(upper - 0.5) > 0.5 - _TAIL_AT_LEAST - _TAIL_PER_SKEWNESS * lopsided
-    doubtful |= lopsided > _LOPSIDED
-    few = doubtful & (mean < _SMALL_MEAN)
-    for chosen, method in ((doubtful & ~few, _score_tails), (few, _summed_tails)):
-        at = np.flatnonzero(chosen)
-        if len(at):
-            values = (a[at].astype(np.float64) for a in (counts, mean, variance))
-            upper[at], lower[at] = method(*values)
-    return upper, lower
-
-
-def _normal_tail(z: Floats) -> Floats:
-    """P(Z > z) by the logistic form of Page; good to four decimals."""
-    z = np.clip(z, -6, 6)
-    return 1 / (1 + np.exp(z * (1.5976 + 0.07056 * z * z)))
-
-
-def _score_tails(y: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
-    """Tails by the Peizer-Pratt score, and by beta integrals where they are small."""
-    score = peizer_pratt_score(y, mean, variance)
-    upper, lower = special.ndtr(-score), special.ndtr(score)
-    size = mean * mean / np.maximum(variance - mean, _POISSON_EXCESS)
-    rough = (size < _SMALL_SIZE) | ((y < _HANDFUL) & (lower < _HANDFUL_TAIL))
-    small = np.flatnonzero((upper < _EXACT_BELOW) | (rough & (upper <= lower)))
-    upper[small] = upper_tail(y[small], mean[small], variance[small])
-    lower[small] = 1 - upper[small]
-    small = np.flatnonzero((lower < _EXACT_BELOW) | (rough & (lower < upper)))
-    lower[small] = lower_tail(y[small], mean[small], variance[small])
-    upper[small] = 1 - lower[small]
-    return upper, lower
-
-
-def _summed_tails(y: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
-    """Tails of laws with a small mean, by adding probabilities from zero up to the count."""
-    terms = np.minimum(y, _MOST_TERMS).astype(np.uint8)
-    order = np.argsort(~terms, kind="stable")  # largest counts first: they need most terms
-    mean, variance = mean[order], np.maximum(variance[order], mean[order] * (1 + _POISSON_EXCESS))
-    odds = 1 - mean / variance
-    size = mean / (variance / mean - 1)
-    term = np.exp(size * np.log1p(-odds))
-    below = np.zeros_like(mean)
-    unfinished = len(y) - np.cumsum(np.bincount(terms, minlength=1))
-    for k, end in enumerate(unfinished[:-1]):
-        below[:end] += term[:end]
-        term[:end] *= odds[:end] * (size[:end] + k) / (k + 1)
-    upper, lower = np.empty_like(mean), np.empty_like(mean)
-    lower[order] = below + 0.5 * term
-    np.subtract(1, lower, out=upper)
-    far = np.flatnonzero((upper < _LOST_DIGITS) | (y > _MOST_TERMS))
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    upper[far] = upper_tail(y[far], mean[back[far]], variance[back[far]])
-    lower[far] = 1 - upper[far]
-    return upper, lower
 
 
 def peizer_pratt_score(counts: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Floats:

@@ -12,7 +12,8 @@ from scipy import special
 
 from rcakit.stats import beta_binomial
 from rcakit.stats.filters import FilteredCounts, FilterState, rolling_sum
-from rcakit.stats.negative_binomial import quantile, tail_pvalues
+from rcakit.stats.negative_binomial import quantile
+from rcakit.stats.tails import tail_pvalues
 
 __all__ = [
     "Direction",
