@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-from simulated_counts import (
+from benchmarks.simulated_counts import (
     REPORTING_SEEDS,
     TUNING_SEEDS,
     WORLDS,

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-from simulated_counts import TUNING_SEEDS, WORLDS, replace, simulate
+from benchmarks.simulated_counts import TUNING_SEEDS, WORLDS, replace, simulate
 
 from rcakit.stats.filters import filter_counts
 from rcakit.stats.multiplicity import benjamini_hochberg

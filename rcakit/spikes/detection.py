@@ -504,6 +504,7 @@ def _state(
         "qvalue": qvalue,
         "span": followed.span,
     }
+    arrays |= {"variance": followed.variance} if followed.variance is not None else {}
     arrays |= {"level": followed.level} if followed.level is not None else {}
     arrays |= {"base": followed.base} if followed.base is not None else {}
     arrays |= {"trials": grid.trials} if grid.trials is not None else {}
@@ -554,9 +555,10 @@ def _resumed(
     )
     tail = earlier.tail
     fresh = slice(REWIND, None)
+    before = _tail_law(earlier, new)
     law = Law(
         *(
-            np.concatenate([tail[name], getattr(new.law, name)[:, fresh]], axis=1)
+            np.concatenate([getattr(before, name), getattr(new.law, name)[:, fresh]], axis=1)
             for name in ("expected", "noise", "error")
         )
     )
@@ -570,6 +572,7 @@ def _resumed(
         checkpoints=(*old, *(m for m in new.checkpoints if m.step > mark)),
         level=_extended(tail.get("level"), new.level, fresh),
         base=_extended(tail.get("base"), new.base, fresh),
+        variance=_extended(tail.get("variance"), new.variance, fresh),
         n_set_aside=new.n_set_aside,
     )
     return _result(
@@ -580,6 +583,17 @@ def _resumed(
         words=words,
         offset=earlier.first_step,
     )
+
+
+def _tail_law(earlier: State, new: Followed) -> Law:
+    """Return the forecasts of the tail, their variance split as a full run would split it now."""
+    tail = earlier.tail
+    if "variance" not in tail:
+        return Law(tail["expected"], tail["noise"], tail["error"])
+    unit = earlier.unit_size
+    end: Any = new.checkpoints[-1].state
+    law = scans.split(tail["expected"] / unit, tail["variance"], end)
+    return Law(tail["expected"], law.noise * unit**2, law.error)
 
 
 def _extended(tail: Floats | None, new: Floats | None, fresh: slice) -> Floats | None:

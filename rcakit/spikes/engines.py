@@ -63,6 +63,8 @@ class Followed:
     level, base
         Level before each period, and season times exposure, in units; None for regressions and
         gauges.
+    variance
+        Of each count as the filter gave it, in units; None for shares, regressions and gauges.
     n_set_aside
         Periods in which a single huge row was set aside.
     """
@@ -75,6 +77,7 @@ class Followed:
     checkpoints: tuple[Checkpoint, ...] = ()
     level: Floats | None = None
     base: Floats | None = None
+    variance: Floats | None = None
     n_set_aside: int = 0
 
 
@@ -229,7 +232,8 @@ def _follow_counts(
     )
     scaled = Law(law.expected * unit, law.noise * unit**2, law.error)
     level, base = (np.asarray(a, dtype=float) for a in (filtered.level, filtered.base))
-    return Followed(family, scaled, pvalue, span, unit, checkpoints, level, base)
+    variance = np.asarray(filtered.variance, dtype=float)
+    return Followed(family, scaled, pvalue, span, unit, checkpoints, level, base, variance)
 
 
 def _n_before(counts: Floats, state: FilterState) -> Floats:

@@ -72,7 +72,7 @@ def follow_by_regression(grid: Grid, family: Family, *, direction: Direction) ->
         ) ** 2
         for out, tails in ((upper, new.pvalue_upper), (lower, new.pvalue_lower)):
             out[:, enough, t] = tails[:, :, -1]
-    n_before = np.maximum(n_seen - 1.0, 1.0) * 2  # plain residuals, not forgotten: worth more
+    n_before = np.maximum(n_seen - 1.0, 1.0)
     pvalue, span = scans.best_window(
         upper, lower, _WINDOWS, direction=direction, n_before=n_before
     )

@@ -153,7 +153,7 @@ class SpikeResult(Result):
     def _to_polars(self, table: str | None = None) -> "pl.DataFrame":
         """Return a table; the periods column by column, so that many series are no trouble."""
         if self._table(table) == "incidents":
-            return super()._to_polars(table)
+            return Result._to_polars(self, table)  # super() is lost in slotted dataclasses
         import polars as pl
 
         types = self.tables["periods"]

@@ -7,7 +7,7 @@ varying denominator, and for steps whose counts are still coming in.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from rcakit.stats import beta_binomial
@@ -26,6 +26,7 @@ __all__ = [
     "dispersion_at",
     "rate_windows",
     "share_bounds",
+    "split",
     "widened_tails",
 ]
 
@@ -90,11 +91,23 @@ def dispersion_at(state: FilterState, mean: Floats) -> Floats:
 
 def decompose(filtered: FilteredCounts) -> Law:
     """Split the predictive variance of a filter into noise and the error of the mean."""
-    mean = np.asarray(filtered.expected, dtype=float)
-    noise = mean * dispersion_at(filtered.state, mean)
-    variance = np.asarray(filtered.variance, dtype=float)
-    noise = np.minimum(noise, variance)
-    return Law(mean, noise, (variance - noise) / np.maximum(mean, _LEAST_MEAN) ** 2)
+    return split(filtered.expected, filtered.variance, filtered.state)
+
+
+def split(expected: ArrayLike, variance: ArrayLike, state: FilterState) -> Law:
+    """Split predictive variances by the dispersion that a filter believed in the end.
+
+    Parameters
+    ----------
+    expected, variance
+        Of the filter, shape (N, T).
+    state
+        Where it stopped.
+    """
+    mean = np.asarray(expected, dtype=float)
+    total = np.asarray(variance, dtype=float)
+    noise = np.minimum(mean * dispersion_at(state, mean), total)
+    return Law(mean, noise, (total - noise) / np.maximum(mean, _LEAST_MEAN) ** 2)
 
 
 def best_window(
