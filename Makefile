@@ -34,7 +34,7 @@ check: .venv/.dev  ## Format, lint, types, layers, spelling, notebooks without o
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
-	$(BIN)/nbstripout --verify playbooks/*.ipynb
+	$(BIN)/nbstripout --keep-id --verify playbooks/*.ipynb
 
 notebooks: .venv/.dev  ## Compare the tutorials with a fresh run
 	$(BIN)/python -m pytest --nbval --nbval-sanitize-with notebooks/sanitise.cfg -p no:xdist -o addopts="" notebooks

@@ -383,11 +383,11 @@ class _EvidenceScan:
         segment = self.lattice.segment(group)
         fixed = [j for j, code in enumerate(segment) if code >= 0]
         codes = self.lattice.codes[members(self.lattice.codes, segment) & self.alive]
-        splits = []
-        for cuboid in self.lattice.cuboids:
-            if len(cuboid.dimensions) == len(fixed) + 1 and set(fixed) < set(cuboid.dimensions):
-                splits.append(np.unique(cuboid.group_of(codes)))
-        return splits
+        return [
+            np.unique(cuboid.group_of(codes))
+            for cuboid in self.lattice.cuboids
+            if len(cuboid.dimensions) == len(fixed) + 1 and set(fixed) < set(cuboid.dimensions)
+        ]
 
     def _near_ties(self, group: int, leaves: Integers) -> tuple[Alternative, ...]:
         """Segments that share leaves with the chosen one and carry nearly the same evidence."""

@@ -494,7 +494,7 @@ def _conclude(
     confidence_level: float,
 ) -> Attribution:
     """Put the total, the shared factor, the mix and the segments into one verdict."""
-    events, at_risk, reference, past_events, past_reference, _ = finder.columns.sum(axis=1)
+    events, at_risk = finder.columns.sum(axis=1)[:2]
     observed = float(events / at_risk)
     share = alpha * (1.0 - _SHARE_OF_ALPHA_FOR_SEGMENTS) / 2.0
     factor, factor_sd, factor_pvalue = _shared_factor(finder, noise)
