@@ -132,6 +132,7 @@ def aggregate(
     )
     truncation = EVERY[check_choice(every, "every", tuple(EVERY))]
     check_columns(data, (*group, time, *added, *squared))
+    _check_free((*group, *added), time=time)
     wanted = dict.fromkeys((*group, *([time] if time else []), *added, *squared))
     frame = _narwhal(data)
     frame = _at_home_if_needed(frame.select(*wanted) if wanted else frame, time)
@@ -169,22 +170,20 @@ def between(data: Any, *, time: str, start: dt.date, end: dt.date, tz: str = "UT
     check_columns(data, (time,))
     import narwhals as nw
 
-    names = columns(data)
     frame = _with_local_time(_at_home_if_needed(_narwhal(data), time), time, tz)
     first = dt.datetime.combine(start, dt.time())
     after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time())
     kept = frame.filter(nw.col(_LOCAL) >= first, nw.col(_LOCAL) < after)
-    return kept.select(*names).to_native()
+    return kept.drop(_LOCAL).to_native()
 
 
 def count_duplicates(data: Any) -> int:
     """Count rows that repeat an earlier row in every column."""
     import narwhals as nw
 
-    names = columns(data)
     frame = _narwhal(data)
     rows = _collect(frame.select(nw.len().alias("n")))["n"].item()
-    different = _collect(frame.select(*names).unique().select(nw.len().alias("n")))["n"].item()
+    different = _collect(frame.unique().select(nw.len().alias("n")))["n"].item()
     return int(rows) - int(different)
 
 
@@ -299,6 +298,17 @@ def _check_readable(parsed: Any, raw: Any, time: str) -> None:
             f"column {time!r} must hold timestamps, got text such as {shown(given)}. "
             "Use ISO 8601, for example 2026-03-31T14:05:00Z or 2026-03-31."
         )
+
+
+def _check_free(names: Iterable[str], *, time: str | None) -> None:
+    """Refuse columns whose names the aggregate uses itself, or an engine takes for a pattern."""
+    taken = {"n_rows", "n_missing", *([_TIME] if time is not None else [])}
+    for name in names:
+        if name in taken or name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise SchemaError(
+                f"column {name!r} has a name that rcakit keeps for itself. "
+                "Rename it, for example by putting 'my_' before it."
+            )
 
 
 def _check_numeric(frame: Any, names: Iterable[str]) -> None:
