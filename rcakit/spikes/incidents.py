@@ -176,8 +176,9 @@ def _incident(
         observed=observed,
         expected=expected,
         excess=observed - expected,
-        excess_ci_lower=observed - high,
-        excess_ci_upper=observed - low,
+        # The middle of a skew prediction may lie outside it, where next to nothing is expected.
+        excess_ci_lower=observed - max(high, expected),
+        excess_ci_upper=observed - min(low, expected),
         rel_effect=(observed - expected) / expected if expected > 0 else np.nan,
         pvalue=float(np.nanmin(pvalue[row, days])),
         qvalue=float(np.nanmin(qvalue[row, days])),
