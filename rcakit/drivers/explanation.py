@@ -127,7 +127,7 @@ def explain(
         attribution,
         leaves,
         span=span,
-        unit=unit or value or "rows",
+        unit=unit or (wording.name(value) if value else "rows"),
         is_ratio=denominator is not None,
         library=frames.library(data),
     )

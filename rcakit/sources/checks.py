@@ -46,25 +46,25 @@ def time_checks(days: Days, time: str) -> list[DataCheck]:
         _counted(
             "rows without a time",
             days.undated,
-            f"{time} is missing or cannot be read as a date",
+            f"{wording.name(time)} is missing or cannot be read as a date",
             "Find out why the time is missing; these rows do not count.",
         ),
         _counted(
             "future dates",
             int(days.future["n_rows"].sum()),
-            f"{time} lies after today, latest {_latest(days.future)}",
+            f"{wording.name(time)} lies after today, latest {_latest(days.future)}",
             "Correct the dates at the source; these rows do not count.",
         ),
         _counted(
             "impossible dates",
             int(days.ancient["n_rows"].sum()),
-            f"{time} lies before 1990",
+            f"{wording.name(time)} lies before 1990",
             "Look for a default date such as 1970-01-01; these rows do not count.",
         ),
         _counted(
             "dates cut off from the rest",
             int(days.isolated["n_rows"].sum()),
-            f"{time} follows the regular data only after a long gap, latest {_latest(days.isolated)}",
+            f"{wording.name(time)} follows the regular data only after a long gap, latest {_latest(days.isolated)}",
             "Check these dates, or set as_of to include them.",
         ),
     ]
@@ -137,7 +137,7 @@ def zone_check(data: Any, time: str) -> DataCheck:
         "time zones",
         "caution",
         int(found["len"].sum() - found["len"].max()),
-        f"{time} mixes offsets ({listed}); all were converted, and times without one taken as UTC",
+        f"{wording.name(time)} mixes offsets ({listed}); all were converted, and times without one taken as UTC",
         "Check that times without an offset really are UTC.",
     )
 
@@ -159,9 +159,9 @@ def value_check(window: Any, name: str) -> DataCheck:
     """Count rows in which a column that is added up is missing."""
     n_missing = int(frames.aggregate(window, sums=name)["n_missing"].sum())
     return _counted(
-        f"missing {name}",
+        f"missing {wording.name(name)}",
         n_missing,
-        f"{name} is missing; it adds nothing to the sum",
+        f"{wording.name(name)} is missing; it adds nothing to the sum",
         "Find out whether missing means zero.",
     )
 
@@ -174,9 +174,9 @@ def dimension_checks(window: Any, name: str) -> list[DataCheck]:
     missing = values.filter(pl.col(name).is_null())["n_rows"].sum()
     checks = [
         _counted(
-            f"missing {name}",
+            f"missing {wording.name(name)}",
             int(missing),
-            f"{name} is missing; it is treated as a value of its own",
+            f"{wording.name(name)} is missing; it is treated as a value of its own",
             "Find out whether it is missing for a reason.",
         )
     ]
@@ -187,9 +187,9 @@ def dimension_checks(window: Any, name: str) -> list[DataCheck]:
         twins = folded.filter(pl.len().over("folded") > 1)
         checks.append(
             _counted(
-                f"spellings of {name}",
+                f"spellings of {wording.name(name)}",
                 int(twins["n_rows"].sum()),
-                f"{twins['folded'].n_unique()} values of {name} are written in more than one way "
+                f"{twins['folded'].n_unique()} values of {wording.name(name)} are written in more than one way "
                 "(upper and lower case); each spelling counts apart",
                 "Fold the spellings at the source if they mean the same.",
             )

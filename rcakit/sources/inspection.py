@@ -218,7 +218,7 @@ def inspect(
             {"period_start": at.date(), "n_rows": n}
             for at, n in used.select("period_start", "n_rows").rows()
         ),
-        unit=value or "rows",
+        unit=wording.name(value) if value else "rows",
         library=frames.library(data),
     )
 
@@ -249,7 +249,7 @@ def suggest_dimensions(data: Any, *, leave_out: Sequence[str | None] = ()) -> tu
 def unit_of(source: object, value: str | None) -> str:
     """Say what is counted: the column that is added up, else what the file is called."""
     if value is not None:
-        return value
+        return wording.name(value)
     stem = Path(source).stem if isinstance(source, str) else ""
     return stem.replace("_", " ") if re.fullmatch(r"[a-z][a-z_]+s", stem) else "rows"
 
@@ -257,7 +257,7 @@ def unit_of(source: object, value: str | None) -> str:
 def _defect(check: DataCheck, n_rows: int) -> Finding:
     number = float(check.n_rows)
     return Finding(
-        claim=f"{check.check.capitalize()}: {wording.amount(number)} — {check.detail}.",
+        claim=f"{check.check[:1].upper()}{check.check[1:]}: {wording.amount(number)} — {check.detail}.",
         kind="data_quality",
         estimate=number,
         ci_lower=number,

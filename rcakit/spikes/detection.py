@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rcakit import frames
+from rcakit import frames, wording
 from rcakit.errors import NotEnoughDataError, ParameterError
 from rcakit.spikes.grid import Grid, day_grid
 from rcakit.spikes.incidents import Direction, find_incidents, scan_pvalues
@@ -133,7 +133,7 @@ def detect(
         window_days=window_days,
         alpha=alpha,
         confidence_level=confidence_level,
-        unit=unit or value or "rows",
+        unit=unit or (wording.name(value) if value else "rows"),
         library=frames.library(data),
     )
 
