@@ -46,7 +46,7 @@ def list_() -> None:
     from rcakit.playbook import available
 
     for playbook in available():
-        click.echo(f"{playbook.name:<20} {playbook.question or playbook.title}")
+        click.echo(f"{playbook.name:<20} {_question(playbook)}")
 
 
 @main.command()
@@ -54,9 +54,9 @@ def list_() -> None:
 def describe(playbook: str) -> None:
     """Say what a playbook asks, and its parameters."""
     found = _find(playbook)
-    click.echo(f"{found.title}\n{found.question}\n")
     with _refusing():
-        width = max(len(item.name) for item in found.parameters)
+        click.echo(f"{found.title}\n{found.question}\n")
+        width = max((len(item.name) for item in found.parameters), default=0)
         for item in found.parameters:
             click.echo(f"  {item.name:<{width}}  {item.type_text} = {item.default!r}")
             click.echo(f"  {'':<{width}}  {item.comment}")
@@ -97,8 +97,11 @@ def new(name: str, into: str) -> None:
     path = Path(into) / f"{name}.ipynb"
     if path.exists():
         _refuse(f"{path} exists already. Choose another name, or move it away.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, path)
+    except OSError as problem:
+        _refuse(f"{path} cannot be written: {problem.strerror}. Choose another --into.")
     click.echo(f"{path}\nRun it: rcakit run {path}")
 
 
@@ -114,6 +117,16 @@ class _refusing:  # noqa: N801 - reads as a verb: with _refusing(): ...
 
         if isinstance(error, RcaError):
             _refuse(f"{type(error).__name__}: {error}")
+
+
+def _question(playbook: "Playbook") -> str:
+    """Return what a playbook asks, or why it cannot be read."""
+    from rcakit.errors import PlaybookError
+
+    try:
+        return playbook.question or playbook.title
+    except PlaybookError as broken:
+        return f"(cannot be read: {broken})"
 
 
 def _find(name: str) -> "Playbook":

@@ -75,7 +75,10 @@ def locate(source: str) -> list[str]:
 def _matches(source: str) -> list[str]:
     if has_magic(source) and not Path(source).exists():
         return sorted(glob(source, recursive=True))  # noqa: PTH207 - the pattern may be absolute
-    return [source] if Path(source).exists() else []
+    try:
+        return [source] if Path(source).exists() else []
+    except OSError:  # no file can have such a name
+        return []
 
 
 def _kind(path: str) -> str:
