@@ -14,7 +14,7 @@ __all__ = ["main"]
 
 EXIT_FAILED = 1
 EXIT_PARAMETERS = 2
-EXIT_CANCELLED = 130
+EXIT_CODES = {"failed": 1, "timeout": 3, "killed": 4, "cancelled": 130}
 
 _DEMO = {
     "source": "data_samples/app_release_report_bug/reports.parquet",
@@ -69,10 +69,11 @@ def describe(playbook: str) -> None:
     help="Set a parameter; lists as JSON. May be repeated.",
 )  # fmt: skip
 @click.option("--out", default="reports", show_default=True, help="Folder for the report.")
-def run(playbook: str, given: tuple[str, ...], out: str) -> None:
+@click.option("--timeout", type=float, metavar="SECONDS", help="End the run after this long.")
+def run(playbook: str, given: tuple[str, ...], out: str, timeout: float | None) -> None:
     """Run a playbook, by name or by the path of its notebook.
 
-    Exit code: 0 ok, 1 failed, 2 bad parameters.
+    Exit code: 0 ok, 1 failed, 2 bad parameters, 3 timeout, 4 killed, 130 cancelled.
     """
     values: dict[str, Any] = {}
     for pair in given:
@@ -80,7 +81,7 @@ def run(playbook: str, given: tuple[str, ...], out: str) -> None:
         if not separator:
             _refuse(f"-p must be NAME=VALUE, got {pair!r}.")
         values[name.strip()] = value
-    _run(playbook, values, out)
+    _run(playbook, values, out, timeout)
 
 
 @main.command()
@@ -137,7 +138,7 @@ def _find(name: str) -> "Playbook":
     raise AssertionError  # _refuse has left
 
 
-def _run(name: str, values: dict[str, Any], out: str) -> None:
+def _run(name: str, values: dict[str, Any], out: str, timeout: float | None = None) -> None:
     from rcakit import runner
     from rcakit.errors import PlaybookError
 
@@ -146,7 +147,7 @@ def _run(name: str, values: dict[str, Any], out: str) -> None:
         playbook.check(values)
     try:
         with _Progress(playbook.name) as progress:
-            finished = runner.run(playbook, values, out=out, progress=progress)
+            finished = runner.run(playbook, values, out=out, progress=progress, timeout=timeout)
     except PlaybookError as problem:
         click.echo(f"failed: {problem}", err=True)
         sys.exit(EXIT_FAILED)
@@ -158,7 +159,7 @@ def _run(name: str, values: dict[str, Any], out: str) -> None:
 def _tell_failure(finished: "Run") -> None:
     click.echo(f"{finished.status}: {finished.error}", err=True)
     click.echo(f"The notebook as far as it came: {_shown(finished.folder)}", err=True)
-    sys.exit(EXIT_CANCELLED if finished.status == "cancelled" else EXIT_FAILED)
+    sys.exit(EXIT_CODES[finished.status])
 
 
 def _shown(path: Path) -> str:
