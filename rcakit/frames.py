@@ -238,12 +238,16 @@ def _schema(frame: Any) -> "dict[str, nw.dtypes.DType]":
 def _collect(frame: Any) -> "pl.DataFrame":
     """Bring a small table home as polars, whatever engine computed it."""
     import narwhals as nw
+    from narwhals.exceptions import ComputeError as Malformed
     from polars.exceptions import ComputeError
 
     if isinstance(frame, nw.LazyFrame):
         try:
             frame = frame.collect(backend="polars")
-        except ComputeError as problem:  # a file that turns out to be malformed while it is read
+        except (
+            ComputeError,
+            Malformed,
+        ) as problem:  # a file that turns out to be malformed while it is read
             first = str(problem).strip().partition("\n")[0]
             raise SourceError(
                 f"rows could not be read: {first[:300]}. Mend the file, or convert it to Parquet."
