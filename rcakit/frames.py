@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from rcakit.errors import SchemaError
+from rcakit.errors import SchemaError, SourceError
 from rcakit.validation import check_choice, check_names, did_you_mean, refusal, shown
 
 if TYPE_CHECKING:
@@ -238,9 +238,20 @@ def _schema(frame: Any) -> "dict[str, nw.dtypes.DType]":
 def _collect(frame: Any) -> "pl.DataFrame":
     """Bring a small table home as polars, whatever engine computed it."""
     import narwhals as nw
+    from narwhals.exceptions import ComputeError as Malformed
+    from polars.exceptions import ComputeError
 
     if isinstance(frame, nw.LazyFrame):
-        frame = frame.collect(backend="polars")
+        try:
+            frame = frame.collect(backend="polars")
+        except (
+            ComputeError,
+            Malformed,
+        ) as problem:  # a file that turns out to be malformed while it is read
+            first = str(problem).strip().partition("\n")[0]
+            raise SourceError(
+                f"rows could not be read: {first[:300]}. Mend the file, or convert it to Parquet."
+            ) from None
     table: pl.DataFrame = frame.to_polars()
     return table
 
