@@ -272,7 +272,7 @@ def compare(
             caveats.append(f"{wording.visible(name)} has fewer than {min_cell} rows and is not shown.")
             continue
         pair = _Pair(
-            at, in_cohort, design[at] if covariates else None, estimand, trim,
+            at, in_cohort, _part(design, at) if covariates else None, estimand, trim,
             None if cluster is None else rows[cluster][at].rank("dense").to_numpy(),
         )
         fitted, kept = pair.fit()
@@ -412,8 +412,13 @@ def _cohorts(
 
 def _columns(rows: "pl.DataFrame", columns: tuple[Any, ...], at: npt.NDArray[np.int64]) -> list[Any]:
     return [
-        rows[name].to_numpy()[at] if isinstance(name, str) else name for name in columns
+        _part(rows[name].to_numpy(), at) if isinstance(name, str) else name for name in columns
     ]
+
+
+def _part(values: Floats, at: npt.NDArray[np.int64]) -> Floats:
+    """Return the rows at these places; all of them without a copy."""
+    return values if at.size == values.shape[0] else values[at]
 
 
 def _suppressed(title: str, name: str, n_obs: int) -> Record:
@@ -606,20 +611,21 @@ def _describe(
     at: npt.NDArray[np.int64],
 ) -> tuple[Record, list[Record]]:
     """Return the overlap of a cohort with the reference, and the balance of its covariates."""
-    columns = encoded.columns[at]
-    unknown = np.full(columns.shape[1], np.nan)
-    raw, _ = weighting.balance(
-        columns, pair.in_cohort, np.ones(pair.in_cohort.size), encoded.is_binary
-    )
-    adjusted, size, alone = unknown, 0.0, 1.0
+    columns = _part(encoded.columns, at)
+    weight = np.full(pair.in_cohort.size, 1.0 if fitted is None else 0.0)
     if fitted is not None:
-        group = fitted.in_cohort
-        _, adjusted = weighting.balance(columns[kept], group, fitted.weight, encoded.is_binary)
+        weight[kept] = fitted.weight
+    raw, adjusted = weighting.balance(columns, pair.in_cohort, weight, encoded.is_binary)
+    size, alone = 0.0, 1.0
+    if fitted is None:
+        adjusted = np.full(columns.shape[1], np.nan)
+    else:
+        group, chance = fitted.in_cohort, fitted.propensity
         size = weighting.effective_size(fitted.weight[~group])
-        edge = fitted.propensity[~group].max()
-        missing = (columns[kept][~group].max(axis=0) == 0) & encoded.is_binary
-        without = (fitted.propensity > edge) & (fitted.propensity > 0.99)  # noqa: PLR2004
-        without |= columns[kept][:, missing].any(axis=1)
+        without = (chance > chance[~group].max()) & (chance > 0.99)  # noqa: PLR2004
+        reference_sum = (~pair.in_cohort * kept).astype(np.float64) @ columns
+        if (absent := encoded.is_binary & (reference_sum == 0)).any():
+            without |= columns[np.ix_(kept, absent)].any(axis=1)
         alone = float(np.mean(without[group]))
     if size < _FEWEST_EFFECTIVE:
         alone = 1.0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcakit import wording
 from rcakit.findings import json_safe
+from rcakit.plots import theme
 
 if TYPE_CHECKING:
     import altair as alt
@@ -15,17 +16,16 @@ __all__ = ["effects", "love", "retention", "survival"]
 Record = dict[str, Any]
 
 # Blue and orange can be told apart by colour-blind readers (Okabe and Ito 2008); shape says it too.
-_BEFORE, _AFTER, _GREY = "#D55E00", "#0072B2", "#888888"
+_BEFORE, _AFTER, _GREY = theme.POSITIVE, theme.ACCENT, theme.MUTED
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _WIDTH = 640
-_TITLE_WIDTH = 90
 _BALANCED = 0.1
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [4, 1])
 
 
 def effects(rows: Sequence[Record], *, reference: str, title: str) -> "alt.LayerChart":
     """Draw differences from the reference, as they are (open) and at equal mix (filled)."""
-    import altair as alt
+    alt = theme.altair()
 
     shown = [
         {"name": f"{wording.visible(row['outcome'])}: {wording.visible(row['cohort'])}",
@@ -51,7 +51,7 @@ def effects(rows: Sequence[Record], *, reference: str, title: str) -> "alt.Layer
 
 def love(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
     """Draw standardised differences of covariates before and after weighting."""
-    import altair as alt
+    alt = theme.altair()
 
     shown = [
         {"name": wording.visible(row["covariate"]) + (
@@ -77,7 +77,7 @@ def survival(
     rows: Sequence[Record], *, title: str, unit: str, sla: float | None
 ) -> "alt.LayerChart":
     """Draw the share still open over time, stepped, with bands."""
-    import altair as alt
+    alt = theme.altair()
 
     names = list(dict.fromkeys(wording.visible(row["cohort"]) for row in rows))
     start = [{"cohort": name, "at": 0.0, "survival": 1.0, "survival_ci_lower": 1.0,
@@ -99,7 +99,7 @@ def survival(
 
 def retention(rows: Sequence[Record], *, title: str, step: str) -> "alt.LayerChart":
     """Draw a heat map of start period by age, with the share written in each cell."""
-    import altair as alt
+    alt = theme.altair()
 
     data = _data({**row, "started_at": wording.day(row["started_at"])} for row in rows
                  if row["age"] > 0)
@@ -123,14 +123,14 @@ def retention(rows: Sequence[Record], *, title: str, step: str) -> "alt.LayerCha
 
 
 def _vertical(at: float, *, dash: list[int] | None = None) -> "alt.Chart":
-    import altair as alt
+    alt = theme.altair()
 
     return alt.Chart(_data([{"x": at}])).mark_rule(color=_GREY, strokeDash=dash or [1, 0]).encode(
         x="x:Q")
 
 
 def _before_after(field: str, domain: tuple[str, str]) -> "alt.Color":
-    import altair as alt
+    alt = theme.altair()
 
     return alt.Color(f"{field}:N", title=None, scale=alt.Scale(
         domain=list(domain), range=[_BEFORE, _AFTER]))
@@ -138,15 +138,10 @@ def _before_after(field: str, domain: tuple[str, str]) -> "alt.Color":
 
 def _titled(chart: Any, title: str, *, height: int) -> Any:
     """Set the message as title, broken into lines a reader can take in."""
-    import textwrap
-
-    import altair as alt
-
-    return chart.properties(width=_WIDTH, height=height, title=alt.TitleParams(
-        textwrap.wrap(title, _TITLE_WIDTH), anchor="start", fontWeight="normal"))
+    return chart.properties(width=_WIDTH, height=height, title=theme.titled(title))
 
 
 def _data(rows: Any) -> Any:
-    import altair as alt
+    alt = theme.altair()
 
     return alt.InlineData(values=[json_safe(row) for row in rows])

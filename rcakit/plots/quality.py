@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcakit import wording
 from rcakit.findings import json_safe
+from rcakit.plots import theme
 
 if TYPE_CHECKING:
     import altair as alt
@@ -23,15 +24,14 @@ __all__ = [
 Record = dict[str, Any]
 
 # Blue and orange can be told apart by colour-blind readers (Okabe and Ito 2008); shape says it too.
-_QUIET, _LOUD, _GREY = "#0072B2", "#D55E00", "#888888"
+_QUIET, _LOUD, _GREY = theme.ACCENT, theme.POSITIVE, theme.MUTED
 _WIDTH, _HEIGHT = 640, 300
-_TITLE_WIDTH = 90
 _PERCENT = ".0%"
 
 
 def control_chart(points: Sequence[Record], *, title: str, kind: str) -> "alt.LayerChart":
     """Draw points in order with centre and stepped limits; signals are large orange diamonds."""
-    import altair as alt
+    alt = theme.altair()
 
     data = _data(
         {
@@ -67,7 +67,7 @@ def control_chart(points: Sequence[Record], *, title: str, kind: str) -> "alt.La
 
 def agreement(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
     """Draw coefficients with intervals on one scale from below zero to one."""
-    import altair as alt
+    alt = theme.altair()
 
     return _intervals(
         [{**row, "name": row["coefficient"].replace("_", " ")} for row in rows],
@@ -84,7 +84,7 @@ def capability(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
 
 def pareto(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
     """Draw bars, largest first, with the cumulative share."""
-    import altair as alt
+    alt = theme.altair()
 
     data = _data({**row, "category": wording.visible(row["category"]),
                   "vital": "vital few" if row["is_vital"] else "useful many"} for row in rows)
@@ -102,7 +102,7 @@ def pareto(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
 
 def funnel(rows: Sequence[Record], *, target: float, title: str) -> "alt.LayerChart":
     """Draw rates against cases with limits; units that stand apart carry their name."""
-    import altair as alt
+    alt = theme.altair()
 
     data = _data({**row, "unit": wording.visible(row["unit"]),
                   "apart": "apart" if row["position"] != "not separable" else "ordinary"}
@@ -125,7 +125,7 @@ def funnel(rows: Sequence[Record], *, target: float, title: str) -> "alt.LayerCh
 
 def audit_plan(strata: Sequence[Record], curve: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
     """Draw the chance of acceptance by error rate, or the sample per stratum."""
-    import altair as alt
+    alt = theme.altair()
 
     if curve:
         line = alt.Chart(_data(curve)).mark_line(color=_QUIET).encode(
@@ -148,7 +148,7 @@ def audit_estimate(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
 
 def shared_error(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
     """Draw both rates before and after, one line each."""
-    import altair as alt
+    alt = theme.altair()
 
     data = _data({"measure": row["measure"], "side": side, "rate": row[side]}
                  for row in rows for side in ("before", "after"))
@@ -164,7 +164,7 @@ def shared_error(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
 def _intervals(
     rows: Sequence[Record], title: str, unit: str, *, percent: bool = False, scale: Any = None
 ) -> "alt.LayerChart":
-    import altair as alt
+    alt = theme.altair()
 
     axis = alt.Axis(format=_PERCENT) if percent else alt.Axis()
     base = alt.Chart(_data({**row, "name": wording.visible(row["name"])} for row in rows)).encode(
@@ -176,7 +176,7 @@ def _intervals(
 
 
 def _two_colours(field: str, domain: tuple[str, str]) -> "alt.Color":
-    import altair as alt
+    alt = theme.altair()
 
     return alt.Color(f"{field}:N", title=None, scale=alt.Scale(
         domain=list(domain), range=[_QUIET, _LOUD]))
@@ -184,19 +184,11 @@ def _two_colours(field: str, domain: tuple[str, str]) -> "alt.Color":
 
 def _titled(chart: Any, title: str, *, height: int = _HEIGHT) -> Any:
     """Set the message as title, broken into lines a reader can take in."""
-    import textwrap
-
-    import altair as alt
-
-    lines = textwrap.wrap(title, _TITLE_WIDTH)
-    return chart.properties(
-        width=_WIDTH, height=height,
-        title=alt.TitleParams(lines, anchor="start", fontWeight="normal"),
-    )
+    return chart.properties(width=_WIDTH, height=height, title=theme.titled(title))
 
 
 def _data(rows: Any) -> Any:
-    import altair as alt
+    alt = theme.altair()
 
     return alt.InlineData(values=[json_safe(row) for row in rows])
 

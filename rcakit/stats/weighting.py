@@ -31,6 +31,7 @@ Estimand = str
 
 _MAX_STEPS = 50
 _START_ROWS = 20_000
+_CHUNK_ROWS = 8_192  # rows whose weighted copy stays in the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def adjust(
         weight = np.where(in_cohort, 1.0, odds)
     else:
         weight = np.where(in_cohort, 1 / np.maximum(propensity, 1e-12), 1 + odds)
-    info = (design * (propensity * (1 - propensity))[:, None]).T @ design / in_cohort.size
+    info = _gram(design, propensity * (1 - propensity)) / in_cohort.size
     return Adjustment(design, in_cohort, propensity, weight, estimand, info), kept
 
 
@@ -155,7 +156,7 @@ def adjusted_influence(
     Kang and Schafer (2007), Statistical Science 22, p. 523 (weighted least squares estimator);
     Wooldridge (2007), J. Econometrics 141, p. 1281; Stefanski and Boos (2002), Am. Stat. 56, p. 29.
     """
-    x, group, n = adjustment.design, adjustment.in_cohort, adjustment.in_cohort.size
+    group, n = adjustment.in_cohort, adjustment.in_cohort.size
     if adjustment.estimand == "att":
         share = float(group.mean())
         target = group / share
@@ -165,7 +166,6 @@ def adjusted_influence(
         target = np.ones(n)
         mean, own = _standardised_mean(adjustment, outcome, group, target)
     reference_mean, other = _standardised_mean(adjustment, outcome, ~group, target)
-    del x
     return mean, reference_mean, own, other
 
 
@@ -196,14 +196,16 @@ def balance(
     Austin (2011), Multivariate Behav. Res. 46, p. 412; standardised by the cohort as in Ho, Imai,
     King and Stuart (2011), J. Stat. Software 42(8), p. 14.
     """
-    inside, outside = columns[in_cohort], columns[~in_cohort]
-    mean = inside.mean(axis=0)
-    spread = np.where(
-        is_binary, np.sqrt(np.clip(mean * (1 - mean), 0, None)), inside.std(axis=0, ddof=1)
-    )
-    w_in, w_out = weight[in_cohort], weight[~in_cohort]
-    raw = mean - outside.mean(axis=0)
-    adjusted = w_in @ inside / w_in.sum() - w_out @ outside / w_out.sum()
+    group = in_cohort.astype(np.float64)
+    n_inside = group.sum()
+    mean = group @ columns / n_inside
+    spread = np.sqrt(np.clip(mean * (1 - mean), 0, None))
+    for i in np.flatnonzero(~is_binary):
+        spread[i] = columns[in_cohort, i].std(ddof=1)
+    other = 1 - group
+    w_in, w_out = group * weight, other * weight
+    raw = mean - other @ columns / other.sum()
+    adjusted = w_in @ columns / w_in.sum() - w_out @ columns / w_out.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.where(spread > 0, 1 / spread, np.nan)
     still = np.abs(raw) < 1e-15
@@ -235,11 +237,9 @@ def oaxaca_blinder(
     """
     means, slopes = [], []
     for group in (in_cohort, ~in_cohort):
-        x, y = design[group], outcome[group]
-        w = np.ones(y.size) if weight is None else weight[group]
-        total = max(float(w.sum()), 1e-300)
-        means.append(w @ x / total)
-        slopes.append(_solve((x * w[:, None]).T @ x, x.T @ (w * y)))
+        w = group.astype(np.float64) if weight is None else weight * group
+        means.append(w @ design / max(float(w.sum()), 1e-300))
+        slopes.append(_solve(_gram(design, w), design.T @ (w * outcome)))
     rate = float((means[0] + means[1]) / 2 @ (slopes[0] - slopes[1]))
     mix = float((means[0] - means[1]) @ (slopes[0] + slopes[1]) / 2)
     return rate, mix
@@ -284,7 +284,7 @@ def weighted_quantile(
 def _newton(design: Floats, target: Floats, beta: Floats) -> tuple[Floats, bool]:
     for _ in range(_MAX_STEPS):
         chance = special.expit(design @ beta)
-        curvature = (design * (chance * (1 - chance))[:, None]).T @ design
+        curvature = _gram(design, chance * (1 - chance))
         gradient = design.T @ (target - chance)
         move = _solve(curvature, gradient)
         if not np.all(np.isfinite(move)) or np.max(np.abs(beta)) > 1e6:  # noqa: PLR2004
@@ -303,36 +303,38 @@ def _standardised_mean(
 ) -> tuple[float, Floats]:
     """Return the mean a group would have under the target mix, and its influence."""
     x, n = adjustment.design, group.size
-    inside = np.flatnonzero(group)
-    xg, wg, yg = x[inside], adjustment.weight[inside], outcome[inside]
-    weighted = xg * wg[:, None]
-    bread = weighted.T @ xg / n
-    slope = _solve(bread, weighted.T @ yg / n)
+    weight = adjustment.weight * group
+    bread = _gram(x, weight) / n
+    slope = _solve(bread, x.T @ (weight * outcome) / n)
     predicted = x @ slope
     mix = target @ x / n  # target averages one
     mean = float(mix @ slope)
-    lever = _solve(bread, mix)
-    residual = yg - predicted[inside]
-    score = wg * residual * (xg @ lever)
-    influence = target * (predicted - mean)
-    influence[inside] += score
-    influence += _propensity_part(adjustment, inside, score, group)
-    return mean, influence
+    score = weight * (outcome - predicted) * (x @ _solve(bread, mix))
+    influence = target * (predicted - mean) + score
+    return mean, influence + _propensity_part(adjustment, score, group)
 
 
-def _propensity_part(
-    adjustment: Adjustment, inside: npt.NDArray[np.int64], score: Floats, group: Flags
-) -> Floats:
+def _propensity_part(adjustment: Adjustment, score: Floats, group: Flags) -> Floats:
     """Return what estimating the propensity adds to the influence of a weighted mean."""
     x, n, e = adjustment.design, group.size, adjustment.propensity
-    of_cohort = adjustment.in_cohort[inside[0]]
+    of_cohort = bool(adjustment.in_cohort[np.argmax(group)])
+    slope_of_log_weight: Floats | float
     if adjustment.estimand == "att":
-        slope_of_log_weight = np.zeros(inside.size) if of_cohort else np.ones(inside.size)
+        slope_of_log_weight = 0.0 if of_cohort else 1.0
     else:
-        slope_of_log_weight = -(1 - e[inside]) if of_cohort else e[inside]
-    change = x[inside].T @ (score * slope_of_log_weight) / n
+        slope_of_log_weight = -(1 - e) if of_cohort else e
+    change = x.T @ (score * slope_of_log_weight) / n
     direction = _solve(adjustment.information, change)
     return np.asarray((adjustment.in_cohort - e) * (x @ direction))
+
+
+def _gram(x: Floats, weight: Floats) -> Floats:
+    """Return ``x' W x``, a few thousand rows at a time: several times faster than at once."""
+    total = np.zeros((x.shape[1], x.shape[1]))
+    for start in range(0, x.shape[0], _CHUNK_ROWS):
+        rows = x[start : start + _CHUNK_ROWS]
+        total += (rows * weight[start : start + _CHUNK_ROWS, None]).T @ rows
+    return total
 
 
 def _solve(matrix: Floats, right: Floats) -> Floats:
