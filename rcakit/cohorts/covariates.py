@@ -51,14 +51,14 @@ class Covariates:
         Numbers are centred and scaled, so that a covariate in the millions solves as well as one
         in the thousandths.
         """
-        used = self.columns[:, ~self.is_base]
-        numeric = ~self.is_binary[~self.is_base]
-        middle = np.where(numeric, used.mean(axis=0), 0.0)
-        spread = used.std(axis=0)
-        scale = np.where(numeric & (spread > 0), spread, 1.0)
-        design = np.empty((used.shape[0], used.shape[1] + 1))
+        used = np.flatnonzero(~self.is_base)
+        design = np.empty((self.columns.shape[0], used.size + 1))
         design[:, 0] = 1.0
-        np.divide(used - middle, scale, out=design[:, 1:])
+        for place, i in enumerate(used, start=1):
+            column = self.columns[:, i]
+            if not self.is_binary[i] and (spread := float(column.std())) > 0:
+                column = (column - column.mean()) / spread
+            design[:, place] = column
         return design
 
 

@@ -323,12 +323,10 @@ def _fisher_interval(
     known = drawn[~np.isnan(drawn)]
     if np.isnan(estimate) or known.size < 2:  # noqa: PLR2004 - no spread without two
         return estimate, np.nan, np.nan
-    edge = 1 - 1e-9
-    spread = float(np.std(np.arctanh(np.clip(known, -edge, edge)), ddof=1))
-    if abs(estimate) >= edge:  # no disagreement was seen: the rule of three bounds it
+    if abs(estimate) >= 1 - 1e-9:  # no disagreement was seen: the rule of three bounds it
         return estimate, estimate - np.sign(estimate) * min(1.0, 3 / n_items), estimate
-    spread = min(spread, float(np.std(known, ddof=1)) / (1 - estimate**2))
-    half = normal_quantile(confidence_level) * spread
-    return estimate, float(np.tanh(np.arctanh(estimate) - half)), float(
-        np.tanh(np.arctanh(estimate) + half)
-    )
+    # a bootstrap spreads by (n - 1) / n too little
+    spread = float(np.std(known, ddof=1)) * np.sqrt(n_items / max(n_items - 1, 1))
+    half = normal_quantile(confidence_level) * spread / (1 - estimate**2)
+    middle = np.arctanh(estimate)
+    return estimate, float(np.tanh(middle - half)), float(np.tanh(middle + half))
