@@ -17,6 +17,7 @@ _WINSORISED = 0.1
 # Variance that a standard normal keeps when its outer tenths are winsorised; without it limits come
 # out a sixth too narrow.
 _KEPT_VARIANCE = 0.6787
+_KEPT_UNITS = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,9 @@ def fit_funnel(
 
     Notes
     -----
-    Judged by a t-distribution with one degree of freedom less than there are units when they vary
-    more than chance, because the extra variance is itself estimated from them; exact binomial
-    tails otherwise.
+    When units vary more than chance they are judged by a t-distribution, because the extra variance
+    is itself estimated from them: winsorised, it knows as much as six tenths of the units would.
+    Exact binomial tails otherwise.
     """
     rate, target = count / size, float(count.sum() / size.sum())
     chance = target * (1 - target) / size if variance is None else variance
@@ -79,8 +80,9 @@ def fit_funnel(
     spread = np.sqrt(sigma**2 + between)
     k = rate.size
     if between > 0:
-        quantile = float(special.stdtrit(k - 1, 0.5 + confidence_level / 2))
-        pvalue = 2 * special.stdtr(k - 1, -np.abs(rate - target) / spread)
+        df = max(_KEPT_UNITS * (k - 1), 1.0)
+        quantile = float(special.stdtrit(df, 0.5 + confidence_level / 2))
+        pvalue = 2 * special.stdtr(df, -np.abs(rate - target) / spread)
     else:
         quantile = normal_quantile(confidence_level)
         pvalue = (
