@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from rcakit import frames, wording
 from rcakit.cohorts.covariates import encode
@@ -371,12 +372,11 @@ def _hazards(
         return (), math.nan, said
     if ended.sum() < _FEWEST_EVENTS * len(terms):
         return (), math.nan, [*said, f"Only {int(ended.sum())} events for {len(terms)} terms: no Cox model."]
-    from statsmodels.duration.hazard_regression import PHReg
-
     columns = np.column_stack([values for _, values in terms])
-    scale = columns.std(axis=0)
-    fitted = PHReg(time, columns / scale, status=ended.astype(int), ties="efron").fit(disp=0)
-    slopes, errors = fitted.params / scale, fitted.bse / scale
+    slopes, errors = survival.cox(time, ended, columns)
+    if np.isnan(slopes).any():
+        return (), math.nan, [*said, "The Cox model has no finite answer: in some cohort or level "
+                              "nothing ended, or everything did at once."]
     z = normal_quantile(level)
     return tuple(
         {
@@ -384,8 +384,7 @@ def _hazards(
             "hazard_ratio": math.exp(min(slope, 700)),
             "hazard_ratio_ci_lower": math.exp(min(slope - z * error, 700)),
             "hazard_ratio_ci_upper": math.exp(min(slope + z * error, 700)),
-            "pvalue": float(pvalue),
+            "pvalue": float(2 * special.ndtr(-abs(slope / error))),
         }
-        for (term, _), slope, error, pvalue in zip(
-            terms, slopes, errors, fitted.pvalues, strict=True)
+        for (term, _), slope, error in zip(terms, slopes, errors, strict=True)
     ), survival.concordance(time, ended, columns @ slopes), said

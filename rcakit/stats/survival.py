@@ -13,6 +13,7 @@ __all__ = [
     "Curve",
     "at_time",
     "concordance",
+    "cox",
     "kaplan_meier",
     "log_rank",
     "quantile",
@@ -150,6 +151,80 @@ def log_rank(duration: Floats, observed: Flags, group: Ints) -> tuple[float, int
     solution, _, rank, _ = np.linalg.lstsq(spread, gap, rcond=None)
     statistic = float(gap @ solution)
     return statistic, int(rank), float(special.chdtrc(rank, statistic)) if rank else math.nan
+
+
+def cox(
+    duration: Floats, observed: Flags, columns: Floats, *, max_steps: int = 30
+) -> tuple[Floats, Floats]:
+    """Return log hazard ratios of a Cox model and their standard errors; nan where none exist.
+
+    Parameters
+    ----------
+    duration, observed
+        As for `kaplan_meier`.
+    columns
+        Covariates without intercept, shape ``(n, k)``.
+
+    Notes
+    -----
+    Ties as Efron. Risk sets are cumulative sums from the longest duration down, so that a step
+    costs one pass over the rows, whatever the number of events.
+
+    References
+    ----------
+    Cox (1972), J. R. Stat. Soc. B 34, p. 187; Efron (1977), JASA 72, p. 557.
+    """
+    order = np.argsort(-duration, kind="stable")
+    time, ended, x = duration[order], observed[order], columns[order]
+    scale = np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
+    x = (x - x.mean(axis=0)) / scale
+    slope = np.zeros(x.shape[1])
+    last = -np.inf
+    for _ in range(max_steps):
+        likelihood, gradient, information = _cox_step(time, ended, x, slope)
+        try:
+            move = np.linalg.solve(information, gradient)
+        except np.linalg.LinAlgError:
+            break
+        if float(gradient @ move) < 1e-10:  # noqa: PLR2004 - twice the gain of one more step
+            return slope / scale, np.sqrt(np.diag(np.linalg.inv(information))) / scale
+        if likelihood < last:
+            move = move / 4
+        last = likelihood
+        slope = slope + np.clip(move, -2, 2)
+    unknown = np.full(x.shape[1], np.nan)
+    return unknown, unknown
+
+
+def _cox_step(
+    time: Floats, ended: Flags, x: Floats, slope: Floats
+) -> tuple[float, Floats, Floats]:
+    """Return log likelihood, gradient and information; rows come longest first."""
+    risk = np.exp(np.clip(x @ slope, -500, 500))
+    weighted = x * risk[:, None]
+    events = np.flatnonzero(ended)
+    # equal times are neighbours: where does each event's tie begin, and where its risk set end?
+    starts = np.searchsorted(-time, -time[events], side="left")
+    stops = np.searchsorted(-time, -time[events], side="right")
+    _, tie, size = np.unique(starts, return_inverse=True, return_counts=True)
+    first = np.searchsorted(tie, np.arange(size.size))
+    fraction = (np.arange(events.size) - first[tie]) / size[tie]
+    at_risk = np.cumsum(risk)[stops - 1]
+    dying = np.bincount(tie, risk[events])[tie]
+    level = at_risk - fraction * dying
+    sums = np.cumsum(weighted, axis=0)[stops - 1]
+    dying_sums = np.stack(
+        [np.bincount(tie, weighted[events, k]) for k in range(x.shape[1])], axis=1
+    )[tie]
+    mean = (sums - fraction[:, None] * dying_sums) / level[:, None]
+    share = np.zeros(time.size + 1)
+    np.add.at(share, stops - 1, 1 / level)  # every row up to `stops` was at risk then
+    weight = np.cumsum(share[:-1][::-1])[::-1] * risk
+    weight[events] -= np.bincount(tie, fraction / level)[tie] * risk[events]
+    gradient = x[events].sum(axis=0) - mean.sum(axis=0)
+    information = (x * weight[:, None]).T @ x - mean.T @ mean
+    likelihood = float(np.sum(x[events] @ slope) - np.sum(np.log(level)))
+    return likelihood, gradient, information
 
 
 def concordance(duration: Floats, observed: Flags, risk: Floats, *, largest: int = 5000) -> float:
