@@ -1,6 +1,6 @@
 """How often do the intervals and tests of the cohorts room err? Prints a Markdown table.
 
-    python benchmarks/calibrate_cohorts.py [--repeats 400] > benchmarks/results/calibration_cohorts.md
+python benchmarks/calibrate_cohorts.py [--repeats 400] > benchmarks/results/calibration_cohorts.md
 """
 
 import argparse
@@ -12,7 +12,7 @@ import polars as pl
 from scipy import special
 
 from rcakit import cohorts
-from rcakit.stats import survival, weighting
+from rcakit.stats import survival
 
 Row = tuple[str, float, str, bool]
 
@@ -50,21 +50,29 @@ def doubly_robust(repeats: int, rng: np.random.Generator) -> list[Row]:
 def raw_intervals(repeats: int, rng: np.random.Generator) -> list[Row]:
     """Cover the true difference of shares, means, ratios and medians, unadjusted."""
     hits = dict.fromkeys(("is_late", "hours", "errors / decisions", "hours quantile 0.5"), 0)
-    truth = {"is_late": 0.1, "hours": math.exp(0.5) * (math.exp(0.2) - 1),
-             "errors / decisions": 0.02, "hours quantile 0.5": math.exp(0.2) - 1}
+    truth = {
+        "is_late": 0.1,
+        "hours": math.exp(0.5) * (math.exp(0.2) - 1),
+        "errors / decisions": 0.02,
+        "hours quantile 0.5": math.exp(0.2) - 1,
+    }
     for _ in range(repeats):
         group = np.repeat([False, True], [400, 300])
         decisions = rng.integers(5, 60, 700)
         skill = rng.beta(5, 95, 700)
-        rows = pl.DataFrame({
-            "cohort": np.where(group, "new", "old"),
-            "is_late": rng.random(700) < np.where(group, 0.2, 0.1),
-            "hours": np.exp(rng.normal(np.where(group, 0.2, 0.0), 1)),
-            "decisions": decisions,
-            "errors": rng.binomial(decisions, np.clip(skill + 0.02 * group, 0, 1)),
-        })
+        rows = pl.DataFrame(
+            {
+                "cohort": np.where(group, "new", "old"),
+                "is_late": rng.random(700) < np.where(group, 0.2, 0.1),
+                "hours": np.exp(rng.normal(np.where(group, 0.2, 0.0), 1)),
+                "decisions": decisions,
+                "errors": rng.binomial(decisions, np.clip(skill + 0.02 * group, 0, 1)),
+            }
+        )
         found = cohorts.compare(
-            rows, cohort="cohort", reference="old",
+            rows,
+            cohort="cohort",
+            reference="old",
             outcomes=["is_late", "hours", ("errors", "decisions"), ("hours", 0.5)],
         )
         for row in found.to_records():
@@ -87,19 +95,28 @@ def adjusted_kinds(repeats: int, rng: np.random.Generator) -> list[Row]:
         hard = rng.normal(np.where(group, 1.0, 0.3), 1.0)
         decisions = rng.integers(5, 60, 1000)
         base = np.clip(0.1 + 0.02 * hard, 0.005, 0.9)
-        rows = pl.DataFrame({
-            "cohort": np.where(group, "new", "old"), "hard": hard, "decisions": decisions,
-            "is_late": rng.random(1000) < np.clip(0.3 + 0.05 * hard + 0.1 * group, 0, 1),
-            "errors": rng.binomial(decisions, np.clip(base + 0.02 * group, 0, 1)),
-            "hours": hard + 0.3 * group + rng.normal(size=1000),
-        })
+        rows = pl.DataFrame(
+            {
+                "cohort": np.where(group, "new", "old"),
+                "hard": hard,
+                "decisions": decisions,
+                "is_late": rng.random(1000) < np.clip(0.3 + 0.05 * hard + 0.1 * group, 0, 1),
+                "errors": rng.binomial(decisions, np.clip(base + 0.02 * group, 0, 1)),
+                "hours": hard + 0.3 * group + rng.normal(size=1000),
+            }
+        )
         found = cohorts.compare(
-            rows, cohort="cohort", reference="old", adjust_for="hard",
+            rows,
+            cohort="cohort",
+            reference="old",
+            adjust_for="hard",
             outcomes=["is_late", ("errors", "decisions"), ("hours", 0.5)],
         )
         for row in found.to_records():
             name = row["outcome"]
-            hits[name] += row["adjusted_effect_ci_lower"] <= truth[name] <= row["adjusted_effect_ci_upper"]
+            hits[name] += (
+                row["adjusted_effect_ci_lower"] <= truth[name] <= row["adjusted_effect_ci_upper"]
+            )
         site = rng.integers(0, 60, 1000)
         shared = rng.normal(size=60)[site] + 0.3 * (site % 2) + rng.normal(size=1000)
         clustered = pl.DataFrame({"cohort": site % 2, "site": site, "y": shared})
@@ -107,8 +124,10 @@ def adjusted_kinds(repeats: int, rng: np.random.Generator) -> list[Row]:
             clustered, cohort="cohort", reference=0, outcomes="y", cluster="site"
         ).to_records()[0]
         hits["clustered"] += row["effect_ci_lower"] <= 0.3 <= row["effect_ci_upper"]
-    return [_coverage(f"adjusted or clustered effect, {name}", n / repeats, repeats)
-            for name, n in hits.items()]
+    return [
+        _coverage(f"adjusted or clustered effect, {name}", n / repeats, repeats)
+        for name, n in hits.items()
+    ]
 
 
 def waiting(repeats: int, rng: np.random.Generator) -> list[Row]:
@@ -126,8 +145,11 @@ def waiting(repeats: int, rng: np.random.Generator) -> list[Row]:
         estimate, error = survival.restricted_mean(curve, horizon)
         mean += abs(estimate - true_mean) <= 1.96 * error
     n = 5 * repeats
-    return [_coverage("share open at a target", attained / n, n),
-            _coverage("median wait", median / n, n), _coverage("restricted mean wait", mean / n, n)]
+    return [
+        _coverage("share open at a target", attained / n, n),
+        _coverage("median wait", median / n, n),
+        _coverage("restricted mean wait", mean / n, n),
+    ]
 
 
 def disparity_error(repeats: int, rng: np.random.Generator) -> list[Row]:
@@ -139,17 +161,19 @@ def disparity_error(repeats: int, rng: np.random.Generator) -> list[Row]:
             for _ in range(repeats):
                 group = rng.random(n_cases) < 0.3
                 policy = np.where(
-                    group, rng.choice(6, n_cases, p=[0.3, 0.3, 0.2, 0.1, 0.05, 0.05]),
+                    group,
+                    rng.choice(6, n_cases, p=[0.3, 0.3, 0.2, 0.1, 0.05, 0.05]),
                     rng.choice(6, n_cases, p=[0.05, 0.05, 0.1, 0.2, 0.3, 0.3]),
                 )
                 level = 0.15 + 0.12 * policy
                 value = (
-                    (rng.random(n_cases) < level).astype(float) if outcome == "is_removed"
+                    (rng.random(n_cases) < level).astype(float)
+                    if outcome == "is_removed"
                     else rng.exponential(level * 10)
                 )
-                table = pl.DataFrame({
-                    "group": np.where(group, "x", "y"), "policy": policy, outcome: value
-                })
+                table = pl.DataFrame(
+                    {"group": np.where(group, "x", "y"), "policy": policy, outcome: value}
+                )
                 row = cohorts.disparity(
                     table, group="group", outcome=outcome, adjust_for="policy", reference="y"
                 ).to_records()[0]
@@ -157,14 +181,24 @@ def disparity_error(repeats: int, rng: np.random.Generator) -> list[Row]:
                 hits += row["adjusted_effect_ci_lower"] <= 0 <= row["adjusted_effect_ci_upper"]
             what = f"{outcome}, {n_cases} cases"
             slack = 1.645 * math.sqrt(0.05 * 0.95 / repeats)
-            rows.append((f"disparity, {what}: false gaps", false / repeats, "≤ 6 %",
-                         false / repeats <= 0.06 + slack))
+            rows.append(
+                (
+                    f"disparity, {what}: false gaps",
+                    false / repeats,
+                    "≤ 6 %",
+                    false / repeats <= 0.06 + slack,
+                )
+            )
             rows.append(_coverage(f"disparity, {what}", hits / repeats, repeats))
     return rows
 
 
 PARTS: tuple[Callable[[int, np.random.Generator], list[Row]], ...] = (
-    doubly_robust, raw_intervals, adjusted_kinds, waiting, disparity_error,
+    doubly_robust,
+    raw_intervals,
+    adjusted_kinds,
+    waiting,
+    disparity_error,
 )
 
 
@@ -190,11 +224,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=400)
     repeats = parser.parse_args().repeats
-    print(f"# Calibration of the cohorts room\n\n`python benchmarks/calibrate_cohorts.py "
-          f"--repeats {repeats}`, seed 20261.\n\n| what | measured | bar | holds |\n|---|---|---|---|")
+    print(
+        f"# Calibration of the cohorts room\n\n`python benchmarks/calibrate_cohorts.py "
+        f"--repeats {repeats}`, seed 20261.\n\n| what | measured | bar | holds |\n|---|---|---|---|"
+    )
     for part in PARTS:
         for what, value, bar, holds in part(repeats, np.random.default_rng(20261)):
-            print(f"| {what} | {100 * value:.2f} % | {bar} | {'yes' if holds else '**no**'} |", flush=True)
+            print(
+                f"| {what} | {100 * value:.2f} % | {bar} | {'yes' if holds else '**no**'} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

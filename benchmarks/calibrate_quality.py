@@ -1,6 +1,6 @@
 """How often do the charts, intervals and alarms of the quality room err? Prints a Markdown table.
 
-    python benchmarks/calibrate_quality.py [--repeats 400] > benchmarks/results/calibration_quality.md
+python benchmarks/calibrate_quality.py [--repeats 400] > benchmarks/results/calibration_quality.md
 """
 
 import argparse
@@ -95,8 +95,14 @@ def funnel_outliers(repeats: int, rng: np.random.Generator) -> list[Row]:
         what = f"funnel, {n_units} units, spread {spread:g}"
         slack = 1.645 * math.sqrt(0.05 * 0.95 / (repeats * n_units))
         rows.append((f"{what}: outside 95 %", rate, "≤ 5 %", rate <= 0.05 + slack))
-        rows.append((f"{what}: any unit named", named / repeats, "≤ 5 %",
-                     named / repeats <= 0.05 + 1.645 * math.sqrt(0.05 * 0.95 / repeats)))
+        rows.append(
+            (
+                f"{what}: any unit named",
+                named / repeats,
+                "≤ 5 %",
+                named / repeats <= 0.05 + 1.645 * math.sqrt(0.05 * 0.95 / repeats),
+            )
+        )
     return rows
 
 
@@ -118,8 +124,12 @@ def rater_models(repeats: int, rng: np.random.Generator) -> list[Row]:
     return [
         ("majority vote: right labels", voted / repeats, "shown", True),
         ("Dawid–Skene: right labels", modelled / repeats, "> majority", modelled > voted),
-        ("Dawid–Skene: largest error of a rater's accuracy", error / repeats, "≤ 0.06",
-         error / repeats <= 0.06),
+        (
+            "Dawid–Skene: largest error of a rater's accuracy",
+            error / repeats,
+            "≤ 0.06",
+            error / repeats <= 0.06,
+        ),
     ]
 
 
@@ -165,25 +175,45 @@ def shared_error_alarm(repeats: int, rng: np.random.Generator) -> list[Row]:
     for _ in range(repeats):
         for lift in (0.0, 0.12):
             overturn = np.where(np.arange(24) < 12, 0.15, 0.15 + lift)
-            table = pl.DataFrame({
-                "week": range(24), "audited": 200, "appealed": 60,
-                "agreed": rng.binomial(200, 0.95, 24), "overturned": rng.binomial(60, overturn),
-            })
+            table = pl.DataFrame(
+                {
+                    "week": range(24),
+                    "audited": 200,
+                    "appealed": 60,
+                    "agreed": rng.binomial(200, 0.95, 24),
+                    "overturned": rng.binomial(60, overturn),
+                }
+            )
             verdict = quality.shared_error(
-                table, time="week", agreed="agreed", audited="audited", overturned="overturned",
+                table,
+                time="week",
+                agreed="agreed",
+                audited="audited",
+                overturned="overturned",
                 appealed="appealed",
             ).verdict
             false += verdict == "shared_error" and lift == 0
             found += verdict == "shared_error" and lift > 0
     return [
         ("shared-error alarm: false alarms", false / repeats, "≤ 5 %", false / repeats <= 0.05),
-        ("shared-error alarm: found (+12 points)", found / repeats, "≥ 80 %", found / repeats >= 0.8),
+        (
+            "shared-error alarm: found (+12 points)",
+            found / repeats,
+            "≥ 80 %",
+            found / repeats >= 0.8,
+        ),
     ]
 
 
 PARTS: tuple[Callable[[int, np.random.Generator], list[Row]], ...] = (
-    laney, seasonal, agreement_coverage, funnel_outliers, rater_models, audit_coverage,
-    capability_coverage, shared_error_alarm,
+    laney,
+    seasonal,
+    agreement_coverage,
+    funnel_outliers,
+    rater_models,
+    audit_coverage,
+    capability_coverage,
+    shared_error_alarm,
 )
 
 
@@ -208,11 +238,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=400)
     repeats = parser.parse_args().repeats
-    print(f"# Calibration of the quality room\n\n`python benchmarks/calibrate_quality.py "
-          f"--repeats {repeats}`, seed 20260.\n\n| what | measured | bar | holds |\n|---|---|---|---|")
+    print(
+        f"# Calibration of the quality room\n\n`python benchmarks/calibrate_quality.py "
+        f"--repeats {repeats}`, seed 20260.\n\n| what | measured | bar | holds |\n|---|---|---|---|"
+    )
     for part in PARTS:
         for what, value, bar, holds in part(repeats, np.random.default_rng(20260)):
-            print(f"| {what} | {100 * value:.2f} % | {bar} | {'yes' if holds else '**no**'} |", flush=True)
+            print(
+                f"| {what} | {100 * value:.2f} % | {bar} | {'yes' if holds else '**no**'} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

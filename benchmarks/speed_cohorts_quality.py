@@ -28,8 +28,13 @@ def cohort_rows() -> dict[str, np.ndarray]:
     odds = -0.5 + 0.5 * x[:, 0] - 0.3 * x[:, 1] + 0.4 * (policy == "hate")
     return {
         "is_new": (rng.random(N_ROWS) < 1 / (1 + np.exp(-odds))).astype(int),
-        "a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "policy": policy, "language": language,
-        "is_late": (rng.random(N_ROWS) < 0.2).astype(int), "hours": x[:, 0] + rng.normal(size=N_ROWS),
+        "a": x[:, 0],
+        "b": x[:, 1],
+        "c": x[:, 2],
+        "policy": policy,
+        "language": language,
+        "is_late": (rng.random(N_ROWS) < 0.2).astype(int),
+        "hours": x[:, 0] + rng.normal(size=N_ROWS),
     }
 
 
@@ -37,8 +42,11 @@ def rating_matrix(n_items: int) -> np.ndarray:
     """Make ratings of three categories, one in ten missing."""
     rng = np.random.default_rng(1)
     truth = rng.integers(0, 3, n_items)
-    codes = np.where(rng.random((n_items, N_RATERS)) < 0.8, truth[:, None],
-                     rng.integers(0, 3, (n_items, N_RATERS))).astype(float)
+    codes = np.where(
+        rng.random((n_items, N_RATERS)) < 0.8,
+        truth[:, None],
+        rng.integers(0, 3, (n_items, N_RATERS)),
+    ).astype(float)
     codes[rng.random(codes.shape) < 0.1] = np.nan
     return codes
 
@@ -51,7 +59,10 @@ def ours_compare() -> Callable[[], Any]:
 
     rows = pl.DataFrame(cohort_rows())
     return lambda: cohorts.compare(
-        rows, cohort="is_new", reference=0, outcomes=["is_late", "hours"],
+        rows,
+        cohort="is_new",
+        reference=0,
+        outcomes=["is_late", "hours"],
         adjust_for=["a", "b", "c", "policy", "language"],
     )
 
@@ -64,7 +75,9 @@ def statsmodels_compare() -> Callable[[], Any]:
     rows = pd.DataFrame(cohort_rows())
 
     def run() -> None:
-        x = pd.get_dummies(rows[["a", "b", "c", "policy", "language"]], drop_first=True, dtype=float)
+        x = pd.get_dummies(
+            rows[["a", "b", "c", "policy", "language"]], drop_first=True, dtype=float
+        )
         design = sm.add_constant(x)
         group = rows["is_new"].to_numpy() == 1
         chance = sm.Logit(group.astype(float), design).fit(disp=0).predict(design).to_numpy()
@@ -90,8 +103,12 @@ def tableone_compare() -> Callable[[], Any]:
 
     rows = pd.DataFrame(cohort_rows())
     return lambda: TableOne(
-        rows, columns=["a", "b", "c", "policy", "language", "is_late", "hours"],
-        categorical=["policy", "language", "is_late"], groupby="is_new", pval=True, smd=True,
+        rows,
+        columns=["a", "b", "c", "policy", "language", "is_late", "hours"],
+        categorical=["policy", "language", "is_late"],
+        groupby="is_new",
+        pval=True,
+        smd=True,
     )
 
 
@@ -155,7 +172,7 @@ def measured(task: str, peer_python: str | None) -> float | None:
     except ModuleNotFoundError:
         if peer_python is None:
             return None
-    done = subprocess.run(  # noqa: S603 - the interpreter is the one the caller named
+    done = subprocess.run(
         [peer_python, __file__, "--one", task], capture_output=True, text=True, check=True
     )
     return float(json.loads(done.stdout))
@@ -171,8 +188,10 @@ def main() -> None:
         json.dump(measure(arguments.one, 1), sys.stdout)
         return
     seconds = {task: measured(task, arguments.peer_python) for task in TASKS}
-    print("# Speed of cohorts and quality\n\n`python benchmarks/speed_cohorts_quality.py`, one thread, "
-          "seconds; rcakit best of 3.\n\n| task | seconds |\n|---|---:|")
+    print(
+        "# Speed of cohorts and quality\n\n`python benchmarks/speed_cohorts_quality.py`, one thread, "
+        "seconds; rcakit best of 3.\n\n| task | seconds |\n|---|---:|"
+    )
     for task, value in seconds.items():
         print(f"| {task} | {'not installed' if value is None else f'{value:.2f}'} |")
     print("\n| bar | measured | holds |\n|---|---|---|")
@@ -191,11 +210,22 @@ def bars(seconds: dict[str, float | None]) -> list[tuple[str, float | None, floa
 
     return [
         ("compare: seconds ≤ 3", seconds["rcakit compare"], 3),
-        ("compare: share of statsmodels' time ≤ 1/3", ratio("rcakit compare", "statsmodels compare"), 1 / 3),
+        (
+            "compare: share of statsmodels' time ≤ 1/3",
+            ratio("rcakit compare", "statsmodels compare"),
+            1 / 3,
+        ),
         ("compare: share of tableone's time ≤ 1/3", ratio("rcakit compare", "tableone"), 1 / 3),
-        ("agreement, 100,000 items, 1,000 draws: seconds ≤ 3", seconds["rcakit agreement, 100,000 items"], 3),
-        ("agreement, 2,000 items, 1,000 draws: share of krippendorff's time ≤ 1/20",
-         ratio("rcakit agreement, 2,000 items", "krippendorff, 2,000 items"), 1 / 20),
+        (
+            "agreement, 100,000 items, 1,000 draws: seconds ≤ 3",
+            seconds["rcakit agreement, 100,000 items"],
+            3,
+        ),
+        (
+            "agreement, 2,000 items, 1,000 draws: share of krippendorff's time ≤ 1/20",
+            ratio("rcakit agreement, 2,000 items", "krippendorff, 2,000 items"),
+            1 / 20,
+        ),
     ]
 
 

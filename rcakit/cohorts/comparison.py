@@ -68,24 +68,43 @@ class CohortResult(Result):
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "outcomes": {
-            "outcome": "String", "cohort": "String", "n_obs": "Int64", "mean": "Float64",
-            "reference_mean": "Float64", "effect": "Float64", "effect_ci_lower": "Float64",
-            "effect_ci_upper": "Float64", "adjusted_effect": "Float64",
-            "adjusted_effect_ci_lower": "Float64", "adjusted_effect_ci_upper": "Float64",
-            "pvalue": "Float64", "qvalue": "Float64", "rate_effect": "Float64",
-            "mix_effect": "Float64", "e_value": "Float64",
+            "outcome": "String",
+            "cohort": "String",
+            "n_obs": "Int64",
+            "mean": "Float64",
+            "reference_mean": "Float64",
+            "effect": "Float64",
+            "effect_ci_lower": "Float64",
+            "effect_ci_upper": "Float64",
+            "adjusted_effect": "Float64",
+            "adjusted_effect_ci_lower": "Float64",
+            "adjusted_effect_ci_upper": "Float64",
+            "pvalue": "Float64",
+            "qvalue": "Float64",
+            "rate_effect": "Float64",
+            "mix_effect": "Float64",
+            "e_value": "Float64",
         },
         "balance": {
-            "covariate": "String", "level": "String", "smd_raw": "Float64",
+            "covariate": "String",
+            "level": "String",
+            "smd_raw": "Float64",
             "smd_adjusted": "Float64",
         },
         "overlap": {
-            "cohort": "String", "n_obs": "Int64", "n_reference": "Int64", "n_trimmed": "Int64",
-            "n_effective_reference": "Float64", "share_without_counterpart": "Float64",
+            "cohort": "String",
+            "n_obs": "Int64",
+            "n_reference": "Int64",
+            "n_trimmed": "Int64",
+            "n_effective_reference": "Float64",
+            "share_without_counterpart": "Float64",
             "largest_smd": "Float64",
         },
         "balance_by_cohort": {
-            "cohort": "String", "covariate": "String", "level": "String", "smd_raw": "Float64",
+            "cohort": "String",
+            "covariate": "String",
+            "level": "String",
+            "smd_raw": "Float64",
             "smd_adjusted": "Float64",
         },
     }
@@ -109,12 +128,19 @@ class CohortResult(Result):
         """Draw how unlike the cohorts are before and after weighting."""
         from rcakit.plots import cohorts
 
-        worst = max((abs(row["smd_adjusted"]) for row in self.balance
-                     if not math.isnan(row["smd_adjusted"])), default=math.nan)
+        worst = max(
+            (
+                abs(row["smd_adjusted"])
+                for row in self.balance
+                if not math.isnan(row["smd_adjusted"])
+            ),
+            default=math.nan,
+        )
         title = (
-            "No covariates were held equal." if not self.balance
+            "No covariates were held equal."
+            if not self.balance
             else f"After weighting the largest difference is {worst:.2f} standard deviations "
-                 f"({_BALANCED} or less is balanced)."
+            f"({_BALANCED} or less is balanced)."
         )
         return cohorts.love(self.to_records("balance"), title=title)
 
@@ -125,40 +151,59 @@ class CohortResult(Result):
         who, what = wording.visible(row["cohort"]), wording.visible(row["outcome"])
         method = "doubly robust weighting" if adjusted else "difference of groups as they are"
         common: dict[str, Any] = {
-            "unit": what, "n_obs": row["n_obs"], "method": method, "caveats": self.caveats,
+            "unit": what,
+            "n_obs": row["n_obs"],
+            "method": method,
+            "caveats": self.caveats,
             "segment": {"cohort": row["cohort"]},
         }
         if math.isnan(estimate) or math.isnan(low):
             return withheld(
-                "difference", f"How {who} differs in {what} cannot be told.",
-                why="too few rows, or no counterparts in the reference", **common,
+                "difference",
+                f"How {who} differs in {what} cannot be told.",
+                why="too few rows, or no counterparts in the reference",
+                **common,
             )
         raw = wording.amount(row["effect"], signed=True)
-        numbers = (f"{wording.amount(estimate, signed=True)} "
-                   f"({wording.interval(low, high, signed=True)})")
+        numbers = (
+            f"{wording.amount(estimate, signed=True)} ({wording.interval(low, high, signed=True)})"
+        )
         same = low <= 0 <= high
         raw_is_gap = row["effect_ci_lower"] > 0 or row["effect_ci_upper"] < 0
         explained = adjusted and same and raw_is_gap and not low <= row["effect"] <= high
         mix, other = _listed(self.adjust_for), wording.visible(self.reference)
         if explained:
-            claim = (f"The difference of {who} in {what} ({raw}) is explained by its mix: at equal "
-                     f"{mix} it is {numbers}.")
+            claim = (
+                f"The difference of {who} in {what} ({raw}) is explained by its mix: at equal "
+                f"{mix} it is {numbers}."
+            )
         elif same and raw_is_gap and adjusted:
-            claim = (f"{who} differs in {what} as it is ({raw}); whether it still does at equal {mix} "
-                     f"cannot be told: {numbers}.")
+            claim = (
+                f"{who} differs in {what} as it is ({raw}); whether it still does at equal {mix} "
+                f"cannot be told: {numbers}."
+            )
         elif same:
             claim = f"No difference between {who} and {other} in {what} can be shown: {numbers}."
         elif adjusted and row["effect"] * estimate < 0:
-            claim = (f"{who} looks {'higher' if row['effect'] > 0 else 'lower'} in {what} ({raw}), but "
-                     f"at equal {mix} it is the other way round: {numbers}.")
+            claim = (
+                f"{who} looks {'higher' if row['effect'] > 0 else 'lower'} in {what} ({raw}), but "
+                f"at equal {mix} it is the other way round: {numbers}."
+            )
         else:
-            claim = (f"{who} differs from {other} in {what} by {numbers}"
-                     f"{' at equal ' + mix if adjusted else ''}.")
+            claim = (
+                f"{who} differs from {other} in {what} by {numbers}"
+                f"{' at equal ' + mix if adjusted else ''}."
+            )
         return Finding(
-            claim=claim, kind="ruled_out" if explained else "difference", estimate=estimate,
-            ci_lower=low, ci_upper=high,
-            evidence={key: row[key] for key in
-                      ("effect", "rate_effect", "mix_effect", "qvalue", "e_value")},
+            claim=claim,
+            kind="ruled_out" if explained else "difference",
+            estimate=estimate,
+            ci_lower=low,
+            ci_upper=high,
+            evidence={
+                key: row[key]
+                for key in ("effect", "rate_effect", "mix_effect", "qvalue", "e_value")
+            },
             **common,
         )
 
@@ -269,10 +314,16 @@ def compare(
         in_cohort = ~is_reference[at]
         if in_cohort.sum() < min_cell:
             found += [_suppressed(title, name, int(in_cohort.sum())) for title, _, _ in wanted]
-            caveats.append(f"{wording.visible(name)} has fewer than {min_cell} rows and is not shown.")
+            caveats.append(
+                f"{wording.visible(name)} has fewer than {min_cell} rows and is not shown."
+            )
             continue
         pair = _Pair(
-            at, in_cohort, _part(design, at) if covariates else None, estimand, trim,
+            at,
+            in_cohort,
+            _part(design, at) if covariates else None,
+            estimand,
+            trim,
             None if cluster is None else rows[cluster][at].rank("dense").to_numpy(),
         )
         fitted, kept = pair.fit()
@@ -284,8 +335,9 @@ def compare(
             if described["share_without_counterpart"] > _NO_SUPPORT:
                 fitted = None
         found += [
-            _compared(title, kind, _columns(rows, columns, at), name, pair, fitted, kept,
-                      confidence_level)
+            _compared(
+                title, kind, _columns(rows, columns, at), name, pair, fitted, kept, confidence_level
+            )
             for title, kind, columns in wanted
         ]
     adjust = holm if correction == "holm" else benjamini_hochberg
@@ -295,9 +347,14 @@ def compare(
         caveats.append("Nothing was held equal: a difference may be one of mix.")
     return CohortResult(
         outcomes=tuple({key: row[key] for key in CohortResult.tables["outcomes"]} for row in table),
-        balance=_worst(balance), overlap=tuple(overlap), balance_by_cohort=tuple(balance),
-        reference=str(reference_name), adjust_for=covariates, estimand=estimand,
-        caveats=tuple(dict.fromkeys(caveats)), library=frames.library(data),
+        balance=_worst(balance),
+        overlap=tuple(overlap),
+        balance_by_cohort=tuple(balance),
+        reference=str(reference_name),
+        adjust_for=covariates,
+        estimand=estimand,
+        caveats=tuple(dict.fromkeys(caveats)),
+        library=frames.library(data),
     )
 
 
@@ -336,9 +393,9 @@ def _outcomes(given: str | Sequence[Outcome]) -> list[tuple[str, Kind, tuple[Any
     for item in listed:
         if isinstance(item, str):
             found.append((item, "mean", (item,)))
-        elif len(item) == 2 and isinstance(item[1], str):  # noqa: PLR2004
+        elif _is_pair(item) and isinstance(item[1], str):
             found.append((f"{item[0]} / {item[1]}", "ratio", tuple(item)))
-        elif len(item) == 2 and isinstance(item[0], str):  # noqa: PLR2004
+        elif _is_pair(item):
             share = check_number(item[1], f"quantile of {item[0]}", gt=0, lt=1)
             found.append((f"{item[0]} quantile {share:g}", "quantile", (item[0], share)))
         else:
@@ -348,29 +405,41 @@ def _outcomes(given: str | Sequence[Outcome]) -> list[tuple[str, Kind, tuple[Any
     return found
 
 
+def _is_pair(item: Any) -> bool:
+    """Tell whether an outcome is a column with something beside it."""
+    return isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str)
+
+
 def _check_roles(
     cohort: str, outcomes: Sequence[tuple[str, Kind, tuple[Any, ...]]], covariates: Sequence[str]
 ) -> None:
     for name in covariates:
         if name == cohort or any(name == columns[0] for _, _, columns in outcomes):
-            raise refusal("adjust_for", "columns that are neither cohort nor outcome", name,
-                          "Holding the outcome equal would hide every difference.")
+            raise refusal(
+                "adjust_for",
+                "columns that are neither cohort nor outcome",
+                name,
+                "Holding the outcome equal would hide every difference.",
+            )
 
 
 def _rows(
-    data: Any, cohort: str, outcomes: Sequence[tuple[str, Kind, tuple[Any, ...]]],
-    covariates: Sequence[str], cluster: str | None,
+    data: Any,
+    cohort: str,
+    outcomes: Sequence[tuple[str, Kind, tuple[Any, ...]]],
+    covariates: Sequence[str],
+    cluster: str | None,
 ) -> tuple["pl.DataFrame", list[str]]:
     """Bring home the columns needed; cohorts as text, outcomes as numbers."""
     import polars as pl
 
-    numbers = list(dict.fromkeys(
-        name for _, _, columns in outcomes for name in columns if isinstance(name, str)
-    ))
-    frames.check_columns(data, (cohort, *numbers, *covariates, cluster))
-    rows = frames.collect(
-        data, [cohort, *numbers, *covariates, *([cluster] if cluster else [])]
+    numbers = list(
+        dict.fromkeys(
+            name for _, _, columns in outcomes for name in columns if isinstance(name, str)
+        )
     )
+    frames.check_columns(data, (cohort, *numbers, *covariates, cluster))
+    rows = frames.collect(data, [cohort, *numbers, *covariates, *([cluster] if cluster else [])])
     for name in numbers:
         if not (rows[name].dtype.is_numeric() or rows[name].dtype in {pl.Boolean, pl.Null}):
             raise SchemaError(
@@ -380,10 +449,12 @@ def _rows(
     rows = rows.with_columns(pl.col(numbers).cast(pl.Float64), pl.col(cohort).cast(pl.String))
     lost = rows[cohort].null_count()
     said = [f"{wording.plural(lost, 'row')} without cohort did not count."] if lost else []
-    for name in numbers:
-        if missing := rows[name].null_count():
-            said.append(f"{wording.visible(name)} is missing in {wording.plural(missing, 'row')}, "
-                        "which did not count for it.")
+    said += [
+        f"{wording.visible(name)} is missing in {wording.plural(rows[name].null_count(), 'row')}, "
+        "which did not count for it."
+        for name in numbers
+        if rows[name].null_count()
+    ]
     return (rows.drop_nulls(cohort) if lost else rows), said
 
 
@@ -393,7 +464,7 @@ def _cohorts(
     """Return the cohorts to compare, in order of name, and the reference."""
     counted = rows[cohort].value_counts(name="__n").sort(["__n", cohort], descending=[True, False])
     names = counted[cohort].to_list()
-    if len(names) < 2:  # noqa: PLR2004
+    if len(names) < 2:
         raise NotEnoughDataError(
             f"a comparison needs at least two cohorts, got {len(names)} in column {cohort!r}. "
             "Check the filter, or compare periods instead."
@@ -410,10 +481,10 @@ def _cohorts(
     return sorted(name for name in names if name != chosen), chosen
 
 
-def _columns(rows: "pl.DataFrame", columns: tuple[Any, ...], at: npt.NDArray[np.int64]) -> list[Any]:
-    return [
-        _part(rows[name].to_numpy(), at) if isinstance(name, str) else name for name in columns
-    ]
+def _columns(
+    rows: "pl.DataFrame", columns: tuple[Any, ...], at: npt.NDArray[np.int64]
+) -> list[Any]:
+    return [_part(rows[name].to_numpy(), at) if isinstance(name, str) else name for name in columns]
 
 
 def _part(values: Floats, at: npt.NDArray[np.int64]) -> Floats:
@@ -427,15 +498,21 @@ def _suppressed(title: str, name: str, n_obs: int) -> Record:
 
 
 def _compared(
-    title: str, kind: Kind, columns: list[Any], name: str, pair: _Pair,
-    fitted: weighting.Adjustment | None, kept: Flags, confidence_level: float,
+    title: str,
+    kind: Kind,
+    columns: list[Any],
+    name: str,
+    pair: _Pair,
+    fitted: weighting.Adjustment | None,
+    kept: Flags,
+    confidence_level: float,
 ) -> Record:
     """Compare one outcome of one cohort with the reference."""
     numbers = [column for column in columns if isinstance(column, np.ndarray)]
     seen = np.all([~np.isnan(column) for column in numbers], axis=0)
     group = pair.in_cohort[seen]
     inside, outside = int(group.sum()), int((~group).sum())
-    if min(inside, outside) < 2:  # noqa: PLR2004
+    if min(inside, outside) < 2:
         return _suppressed(title, name, inside)
     values = [column[seen] if isinstance(column, np.ndarray) else column for column in columns]
     cluster = None if pair.cluster is None else pair.cluster[seen]
@@ -451,11 +528,21 @@ def _compared(
     effect, low, high, pvalue = adjusted if pair.design is not None else raw[2:]
     ratio = _risk_ratio(kind, values, group, raw, effect, low, high)
     return {
-        "outcome": title, "cohort": name, "n_obs": inside, "mean": raw[0],
-        "reference_mean": raw[1], "effect": raw[2], "effect_ci_lower": raw[3],
-        "effect_ci_upper": raw[4], "adjusted_effect": adjusted[0],
-        "adjusted_effect_ci_lower": adjusted[1], "adjusted_effect_ci_upper": adjusted[2],
-        "pvalue": pvalue, "qvalue": math.nan, "rate_effect": rate, "mix_effect": mix,
+        "outcome": title,
+        "cohort": name,
+        "n_obs": inside,
+        "mean": raw[0],
+        "reference_mean": raw[1],
+        "effect": raw[2],
+        "effect_ci_lower": raw[3],
+        "effect_ci_upper": raw[4],
+        "adjusted_effect": adjusted[0],
+        "adjusted_effect_ci_lower": adjusted[1],
+        "adjusted_effect_ci_upper": adjusted[2],
+        "pvalue": pvalue,
+        "qvalue": math.nan,
+        "rate_effect": rate,
+        "mix_effect": mix,
         "e_value": weighting.e_value(*ratio)[0],
     }
 
@@ -470,9 +557,12 @@ def _raw(
     low, high, pvalue = _interval(mean - other, influence, cluster, level, n_lost=2)
     x = values[0]
     if kind == "mean" and cluster is None and np.all((x == 0) | (x == 1)):
-        low, high = (float(bound) for bound in newcombe_difference(
-            x[group].sum(), group.sum(), x[~group].sum(), (~group).sum(), confidence_level=level
-        ))
+        low, high = (
+            float(bound)
+            for bound in newcombe_difference(
+                x[group].sum(), group.sum(), x[~group].sum(), (~group).sum(), confidence_level=level
+            )
+        )
     return mean, other, mean - other, low, high, pvalue
 
 
@@ -491,8 +581,11 @@ def _raw_influence(kind: Kind, values: list[Any], group: Flags) -> tuple[float, 
 
 
 def _adjusted(
-    kind: Kind, values: list[Any], fitted: weighting.Adjustment,
-    cluster: npt.NDArray[Any] | None, level: float,
+    kind: Kind,
+    values: list[Any],
+    fitted: weighting.Adjustment,
+    cluster: npt.NDArray[Any] | None,
+    level: float,
 ) -> tuple[float, float, float, float]:
     """Return the adjusted effect with interval and p-value."""
     group, n_lost = fitted.in_cohort, fitted.design.shape[1]
@@ -552,12 +645,12 @@ def _interval(
 
     n_rows = influence.size
     if cluster is not None:
-        influence = np.bincount(cluster.astype(np.int64) - 1, influence)
+        influence = np.bincount(cluster.astype(np.int64) - 1, influence).astype(np.float64)
         influence = influence[influence != 0]
     n = influence.size
     squares = influence**2
     total = float(squares.sum())
-    if math.isnan(effect) or not total > 0 or n < 3:  # noqa: PLR2004
+    if math.isnan(effect) or not total > 0 or n < 3:
         return (math.nan,) * 3
     lost = n_lost if cluster is None else 1
     error = math.sqrt(total * n / max(n - lost, 1)) / n_rows
@@ -582,8 +675,13 @@ def _split(
 
 
 def _risk_ratio(
-    kind: Kind, values: list[Any], group: Flags,
-    raw: tuple[float, ...], effect: float, low: float, high: float,
+    kind: Kind,
+    values: list[Any],
+    group: Flags,
+    raw: tuple[float, ...],
+    effect: float,
+    low: float,
+    high: float,
 ) -> tuple[float, float, float]:
     """Return the effect as a risk ratio: exact for rates, approximate for means.
 
@@ -607,7 +705,11 @@ def _risk_ratio(
 
 
 def _describe(
-    name: str, pair: _Pair, fitted: weighting.Adjustment | None, kept: Flags, encoded: Covariates,
+    name: str,
+    pair: _Pair,
+    fitted: weighting.Adjustment | None,
+    kept: Flags,
+    encoded: Covariates,
     at: npt.NDArray[np.int64],
 ) -> tuple[Record, list[Record]]:
     """Return the overlap of a cohort with the reference, and the balance of its covariates."""
@@ -622,7 +724,7 @@ def _describe(
     else:
         group, chance = fitted.in_cohort, fitted.propensity
         size = weighting.effective_size(fitted.weight[~group])
-        without = (chance > chance[~group].max()) & (chance > 0.99)  # noqa: PLR2004
+        without = (chance > chance[~group].max()) & (chance > 0.99)
         reference_sum = (~pair.in_cohort * kept).astype(np.float64) @ columns
         if (absent := encoded.is_binary & (reference_sum == 0)).any():
             without |= columns[np.ix_(kept, absent)].any(axis=1)
@@ -631,14 +733,22 @@ def _describe(
         alone = 1.0
     known = np.abs(adjusted[~np.isnan(adjusted)])
     described = {
-        "cohort": name, "n_obs": int(pair.in_cohort.sum()),
-        "n_reference": int((~pair.in_cohort).sum()), "n_trimmed": int((~kept).sum()),
-        "n_effective_reference": size, "share_without_counterpart": alone,
+        "cohort": name,
+        "n_obs": int(pair.in_cohort.sum()),
+        "n_reference": int((~pair.in_cohort).sum()),
+        "n_trimmed": int((~kept).sum()),
+        "n_effective_reference": size,
+        "share_without_counterpart": alone,
         "largest_smd": float(known.max()) if known.size else math.nan,
     }
     smd = [
-        {"cohort": name, "covariate": covariate, "level": level, "smd_raw": float(raw[i]),
-         "smd_adjusted": float(adjusted[i])}
+        {
+            "cohort": name,
+            "covariate": covariate,
+            "level": level,
+            "smd_raw": float(raw[i]),
+            "smd_adjusted": float(adjusted[i]),
+        }
         for i, (covariate, level) in enumerate(encoded.names)
     ]
     return described, smd
@@ -648,21 +758,33 @@ def _overlap_caveats(described: Record, trim: float) -> list[str]:
     who = wording.visible(described["cohort"])
     alone, size = described["share_without_counterpart"], described["n_effective_reference"]
     if alone > _NO_SUPPORT:
-        return [f"{who} has no counterparts in the reference: nothing can be said at equal mix. "
-                "Hold fewer covariates equal, or choose another reference."]
+        return [
+            (
+                f"{who} has no counterparts in the reference: nothing can be said at equal mix. "
+                "Hold fewer covariates equal, or choose another reference."
+            )
+        ]
     said = []
     if alone > _POOR_SUPPORT:
-        said.append(f"{wording.percent(alone)} of {who} has no counterpart in the reference; for "
-                    "these the adjusted effect rests on the outcome model alone.")
+        said.append(
+            f"{wording.percent(alone)} of {who} has no counterpart in the reference; for "
+            "these the adjusted effect rests on the outcome model alone."
+        )
     if size < _POOR_SIZE * described["n_reference"]:
-        said.append(f"Weighted to {who}, the reference counts as {wording.amount(round(size))} rows "
-                    f"of {wording.amount(described['n_reference'])}.")
+        said.append(
+            f"Weighted to {who}, the reference counts as {wording.amount(round(size))} rows "
+            f"of {wording.amount(described['n_reference'])}."
+        )
     if described["largest_smd"] > _BALANCED:
-        said.append(f"{who} and the reference stay {described['largest_smd']:.2f} standard deviations "
-                    "apart in one covariate after weighting; the regression takes out the rest.")
+        said.append(
+            f"{who} and the reference stay {described['largest_smd']:.2f} standard deviations "
+            "apart in one covariate after weighting; the regression takes out the rest."
+        )
     if described["n_trimmed"]:
-        said.append(f"{wording.plural(described['n_trimmed'], 'row')} of {who} and the reference had a "
-                    f"propensity beyond {trim:g} and were left out.")
+        said.append(
+            f"{wording.plural(described['n_trimmed'], 'row')} of {who} and the reference had a "
+            f"propensity beyond {trim:g} and were left out."
+        )
     return said
 
 

@@ -102,7 +102,10 @@ def encode(rows: "pl.DataFrame", names: Sequence[str], *, min_cell: int) -> Cova
         caveats += said
     columns = np.column_stack(parts) if parts else np.empty((rows.height, 0))
     return Covariates(
-        columns, tuple(labels), np.array(base, dtype=np.bool_), np.array(binary, dtype=np.bool_),
+        columns,
+        tuple(labels),
+        np.array(base, dtype=np.bool_),
+        np.array(binary, dtype=np.bool_),
         tuple(caveats),
     )
 
@@ -147,13 +150,15 @@ def _levels(column: "pl.Series", name: str, min_cell: int) -> tuple[list[_Column
         )
     said = []
     if rare:
-        text = pl.select(
-            pl.when(text.is_in(rare)).then(pl.lit(_RARE)).otherwise(text).alias(name)
-        )[name]
+        text = pl.select(pl.when(text.is_in(rare)).then(pl.lit(_RARE)).otherwise(text).alias(name))[
+            name
+        ]
         kept = [*kept, _RARE]
         said = [
-            f"{wording.visible(name)}: {wording.plural(len(rare), 'level')} with fewer than "
-            f"{min_cell} rows count as one."
+            (
+                f"{wording.visible(name)}: {wording.plural(len(rare), 'level')} with fewer than "
+                f"{min_cell} rows count as one."
+            )
         ]
     if column.null_count():
         missing = wording.plural(column.null_count(), "row")

@@ -63,16 +63,31 @@ class DisparityResult(Result):
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "gaps": {
-            "group": "String", "n_obs": "Int64", "mean": "Float64", "reference_mean": "Float64",
-            "effect": "Float64", "effect_ci_lower": "Float64", "effect_ci_upper": "Float64",
-            "adjusted_effect": "Float64", "adjusted_effect_ci_lower": "Float64",
-            "adjusted_effect_ci_upper": "Float64", "odds_ratio": "Float64",
-            "odds_ratio_ci_lower": "Float64", "odds_ratio_ci_upper": "Float64",
-            "pvalue": "Float64", "qvalue": "Float64", "rate_effect": "Float64",
-            "mix_effect": "Float64", "share_compared": "Float64", "verdict": "String",
+            "group": "String",
+            "n_obs": "Int64",
+            "mean": "Float64",
+            "reference_mean": "Float64",
+            "effect": "Float64",
+            "effect_ci_lower": "Float64",
+            "effect_ci_upper": "Float64",
+            "adjusted_effect": "Float64",
+            "adjusted_effect_ci_lower": "Float64",
+            "adjusted_effect_ci_upper": "Float64",
+            "odds_ratio": "Float64",
+            "odds_ratio_ci_lower": "Float64",
+            "odds_ratio_ci_upper": "Float64",
+            "pvalue": "Float64",
+            "qvalue": "Float64",
+            "rate_effect": "Float64",
+            "mix_effect": "Float64",
+            "share_compared": "Float64",
+            "verdict": "String",
         },
         "strata": {
-            "stratum": "String", "group": "String", "n_obs": "Int64", "mean": "Float64",
+            "stratum": "String",
+            "group": "String",
+            "n_obs": "Int64",
+            "mean": "Float64",
             "is_suppressed": "Boolean",
         },
     }
@@ -98,32 +113,41 @@ class DisparityResult(Result):
         say = wording.percent if self.is_rate else wording.amount
         method = "Cochran–Mantel–Haenszel" if self.is_rate else "direct standardisation"
         common: dict[str, Any] = {
-            "unit": wording.visible(self.outcome), "n_obs": row["n_obs"], "method": method,
-            "caveats": self.caveats, "segment": {"group": row["group"]},
+            "unit": wording.visible(self.outcome),
+            "n_obs": row["n_obs"],
+            "method": method,
+            "caveats": self.caveats,
+            "segment": {"group": row["group"]},
         }
         raw = say(row["effect"], signed=True)
         if row["verdict"] == "cannot_tell":
             return withheld(
                 "difference",
                 f"Whether {who} and {other} differ at equal {mix} cannot be told ({raw} as they are).",
-                why="too few cases in strata that both groups have", **common,
+                why="too few cases in strata that both groups have",
+                **common,
             )
         low, high = row["adjusted_effect_ci_lower"], row["adjusted_effect_ci_upper"]
         numbers = f"{say(row['adjusted_effect'], signed=True)} ({say(low, signed=True)} to {say(high, signed=True)})"
         claim = {
             "gap_remains": f"The gap between {who} and {other} remains at equal {mix}: {numbers}; "
-                           f"as they are it is {raw}.",
+            f"as they are it is {raw}.",
             "explained_by_mix": f"The gap between {who} and {other} ({raw}) is explained by {mix}: at "
-                                f"equal case mix it is {numbers}.",
+            f"equal case mix it is {numbers}.",
             "no_gap": f"No gap between {who} and {other} can be shown at equal {mix}: {numbers}.",
         }[row["verdict"]]
         remains = row["verdict"] == "gap_remains"
         steps = ("Read cases from the strata with the widest gap, with the group hidden.",)
         return Finding(
-            claim=claim, kind="ruled_out" if row["verdict"] == "explained_by_mix" else "difference",
-            estimate=row["adjusted_effect"], ci_lower=low, ci_upper=high,
+            claim=claim,
+            kind="ruled_out" if row["verdict"] == "explained_by_mix" else "difference",
+            estimate=row["adjusted_effect"],
+            ci_lower=low,
+            ci_upper=high,
             next_steps=steps if remains else (),
-            evidence={name: row[name] for name in ("odds_ratio", "qvalue", "rate_effect", "mix_effect")},
+            evidence={
+                name: row[name] for name in ("odds_ratio", "qvalue", "rate_effect", "mix_effect")
+            },
             **common,
         )
 
@@ -198,11 +222,17 @@ def disparity(
     """
     check_choice(correction, "correction", ("holm", "bh"))
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
-    check_integer(privacy_floor, "privacy_floor", ge=_PRIVACY_FLOOR,
-                  hint="Smaller groups could point at people.")
+    check_integer(
+        privacy_floor,
+        "privacy_floor",
+        ge=_PRIVACY_FLOOR,
+        hint="Smaller groups could point at people.",
+    )
     columns = check_names(adjust_for, "adjust_for")
     if not columns or group in columns or outcome in columns:
-        raise refusal("adjust_for", "at least one column that is neither group nor outcome", adjust_for)
+        raise refusal(
+            "adjust_for", "at least one column that is neither group nor outcome", adjust_for
+        )
     cells, n_missing = _cells(data, group, outcome, columns)
     names, hidden = _groups(cells, privacy_floor)
     chosen = names[0] if reference is None else str(reference)
@@ -212,7 +242,8 @@ def disparity(
     is_rate = bool(np.allclose(table.total, table.square))
     gaps = [
         _gap(name, chosen, table, is_rate=is_rate, level=confidence_level)
-        for name in sorted(names) if name != chosen
+        for name in sorted(names)
+        if name != chosen
     ]
     adjust = holm if correction == "holm" else benjamini_hochberg
     qvalues = adjust([row["pvalue"] for row in gaps])
@@ -222,8 +253,13 @@ def disparity(
         for row, q in zip(gaps, qvalues, strict=True)
     )
     return DisparityResult(
-        gaps=rows, strata=_strata(table, privacy_floor), reference=chosen, outcome=outcome,
-        adjust_for=columns, is_rate=is_rate, caveats=_caveats(hidden, n_missing, privacy_floor, rows),
+        gaps=rows,
+        strata=_strata(table, privacy_floor),
+        reference=chosen,
+        outcome=outcome,
+        adjust_for=columns,
+        is_rate=is_rate,
+        caveats=_caveats(hidden, n_missing, privacy_floor, rows),
         library=frames.library(data),
     )
 
@@ -246,26 +282,31 @@ class _Table:
         row = {name: i for i, name in enumerate(names)}
         column = {name: i for i, name in enumerate(strata)}
         kept = cells.filter(cells["group"].is_in(names))
-        at = (
-            np.array([row[name] for name in kept["group"]], dtype=np.int64) * shape[1]
-            + np.array([column[name] for name in kept["stratum"]], dtype=np.int64)
+        at = np.array([row[name] for name in kept["group"]], dtype=np.int64) * shape[1] + np.array(
+            [column[name] for name in kept["stratum"]], dtype=np.int64
         )
-        return cls(names, strata, *(
-            np.bincount(at, kept[name].to_numpy(), minlength=shape[0] * shape[1]).reshape(shape)
-            for name in ("size", "total", "square")
-        ))
+        return cls(
+            names,
+            strata,
+            *(
+                np.bincount(at, kept[name].to_numpy(), minlength=shape[0] * shape[1])
+                .astype(np.float64)
+                .reshape(shape)
+                for name in ("size", "total", "square")
+            ),
+        )
 
     def mean(self, name: str) -> Floats:
         """Return a group's mean per stratum; zero where it has no case."""
         i = self.groups.index(name)
-        return self.total[i] / np.maximum(self.size[i], 1)
+        return np.asarray(self.total[i] / np.maximum(self.size[i], 1))
 
     def variance(self, name: str) -> Floats:
         """Return a group's variance per stratum, of one case."""
         i = self.groups.index(name)
         n = self.size[i]
         centred = self.square[i] - self.total[i] ** 2 / np.maximum(n, 1)
-        return np.clip(centred, 0, None) / np.maximum(n - 1, 1)
+        return np.asarray(np.clip(centred, 0, None) / np.maximum(n - 1, 1))
 
 
 def _cells(
@@ -277,9 +318,11 @@ def _cells(
     table = frames.aggregate(data, keys=[group, *columns], sums=outcome, squares=outcome)
     parts = [pl.col(name).cast(pl.String).fill_null("(missing)") for name in columns]
     cells = table.filter(pl.col(group).is_not_null()).select(
-        group=pl.col(group).cast(pl.String), stratum=pl.concat_str(parts, separator=", "),
+        group=pl.col(group).cast(pl.String),
+        stratum=pl.concat_str(parts, separator=", "),
         size=(pl.col("n_rows") - pl.col("n_missing")).cast(pl.Float64),
-        total=pl.col(outcome), square=pl.col(f"{outcome}__squared"),
+        total=pl.col(outcome),
+        square=pl.col(f"{outcome}__squared"),
     )
     n_missing = int(table["n_missing"].sum())
     n_missing += int(table.filter(pl.col(group).is_null())["n_rows"].sum())
@@ -293,7 +336,7 @@ def _groups(cells: "pl.DataFrame", floor: int) -> tuple[list[str], int]:
     sizes = cells.group_by("group").agg(pl.col("size").sum())
     sizes = sizes.sort(["size", "group"], descending=[True, False])
     shown_names = sizes.filter(pl.col("size") >= floor)["group"].to_list()
-    if len(shown_names) < 2:  # noqa: PLR2004
+    if len(shown_names) < 2:
         raise NotEnoughDataError(
             f"a comparison needs two groups of at least {floor} cases, got {len(shown_names)}. "
             "Groups below the privacy floor are never shown; use a longer period."
@@ -306,27 +349,45 @@ def _gap(name: str, reference: str, table: _Table, *, is_rate: bool, level: floa
     n, m = table.size[i], table.size[j]
     raw = _raw(table, i, j, is_rate=is_rate, level=level)
     at_mix = standardisation.pooled_gap(
-        table.mean(name), table.mean(reference), table.variance(name), table.variance(reference),
-        n, m, confidence_level=level,
+        table.mean(name),
+        table.mean(reference),
+        table.variance(name),
+        table.variance(reference),
+        n,
+        m,
+        confidence_level=level,
     )
     odds = (math.nan,) * 3
     if is_rate:
-        *odds, pvalue = standardisation.cochran_mantel_haenszel(
+        ratio, ratio_low, ratio_high, pvalue = standardisation.cochran_mantel_haenszel(
             table.total[i], n, table.total[j], m, confidence_level=level
         )
+        odds = (ratio, ratio_low, ratio_high)
         effect, low, high = standardisation.mantel_haenszel_difference(
             table.total[i], n, table.total[j], m, confidence_level=level
         )
         at_mix = Standardised(effect, low, high, pvalue, at_mix.share_compared)
     rates, mix = standardisation.kitagawa(table.mean(name), table.mean(reference), n, m)
     return {
-        "group": name, "n_obs": int(n.sum()), "mean": raw[0], "reference_mean": raw[1],
-        "effect": raw[0] - raw[1], "effect_ci_lower": raw[2], "effect_ci_upper": raw[3],
-        "adjusted_effect": at_mix.effect, "adjusted_effect_ci_lower": at_mix.ci_lower,
-        "adjusted_effect_ci_upper": at_mix.ci_upper, "odds_ratio": odds[0],
-        "odds_ratio_ci_lower": odds[1], "odds_ratio_ci_upper": odds[2], "pvalue": at_mix.pvalue,
-        "qvalue": math.nan, "rate_effect": rates, "mix_effect": mix,
-        "share_compared": at_mix.share_compared, "verdict": "",
+        "group": name,
+        "n_obs": int(n.sum()),
+        "mean": raw[0],
+        "reference_mean": raw[1],
+        "effect": raw[0] - raw[1],
+        "effect_ci_lower": raw[2],
+        "effect_ci_upper": raw[3],
+        "adjusted_effect": at_mix.effect,
+        "adjusted_effect_ci_lower": at_mix.ci_lower,
+        "adjusted_effect_ci_upper": at_mix.ci_upper,
+        "odds_ratio": odds[0],
+        "odds_ratio_ci_lower": odds[1],
+        "odds_ratio_ci_upper": odds[2],
+        "pvalue": at_mix.pvalue,
+        "qvalue": math.nan,
+        "rate_effect": rates,
+        "mix_effect": mix,
+        "share_compared": at_mix.share_compared,
+        "verdict": "",
     }
 
 
@@ -345,7 +406,12 @@ def _raw(
         for k, total, size in ((i, x, n), (j, y, m))
     ]
     gap = standardisation.pooled_gap(
-        one * (x / n), one * (y / m), one * spread[0], one * spread[1], one * n, one * m,
+        one * (x / n),
+        one * (y / m),
+        one * spread[0],
+        one * spread[1],
+        one * n,
+        one * m,
         confidence_level=level,
     )
     return float(x / n), float(y / m), gap.ci_lower, gap.ci_upper
@@ -369,7 +435,8 @@ def _strata(table: _Table, floor: int) -> tuple[Record, ...]:
     hidden = _hidden(table.size, floor)
     return tuple(
         {
-            "stratum": stratum, "group": name,
+            "stratum": stratum,
+            "group": name,
             "n_obs": None if hidden[i, k] else int(table.size[i, k]),
             "mean": math.nan if hidden[i, k] else float(table.total[i, k] / table.size[i, k]),
             "is_suppressed": bool(hidden[i, k]),
@@ -395,12 +462,12 @@ def _hidden(size: Floats, floor: int) -> npt.NDArray[np.bool_]:
     return hidden
 
 
-def _caveats(
-    n_hidden: int, n_missing: int, floor: int, rows: Sequence[Record]
-) -> tuple[str, ...]:
+def _caveats(n_hidden: int, n_missing: int, floor: int, rows: Sequence[Record]) -> tuple[str, ...]:
     said = []
     if n_hidden:
-        said.append(f"{wording.plural(n_hidden, 'group')} with fewer than {floor} cases are not shown.")
+        said.append(
+            f"{wording.plural(n_hidden, 'group')} with fewer than {floor} cases are not shown."
+        )
     if n_missing:
         said.append(f"{wording.plural(n_missing, 'row')} without group or outcome did not count.")
     if any(row["share_compared"] < 1 for row in rows):

@@ -1,7 +1,6 @@
 """Of those who started together, how many are still here (or back again) later?"""
 
 import datetime as dt
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -54,8 +53,12 @@ class RetentionResult(Result):
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "retention": {
-            "started_at": "Date", "age": "Int64", "started_count": "Int64",
-            "active_count": "Int64", "active_rate": "Float64", "active_rate_ci_lower": "Float64",
+            "started_at": "Date",
+            "age": "Int64",
+            "started_count": "Int64",
+            "active_count": "Int64",
+            "active_rate": "Float64",
+            "active_rate_ci_lower": "Float64",
             "active_rate_ci_upper": "Float64",
         }
     }
@@ -67,12 +70,22 @@ class RetentionResult(Result):
 
     def findings(self) -> tuple[Finding, ...]:
         """Say whether later starters stay more or less than earlier ones, one period on."""
-        step, method = _STEP_WORDS[self.every], "share one period after the start, early against late"
+        step, method = (
+            _STEP_WORDS[self.every],
+            "share one period after the start, early against late",
+        )
         first = [row for row in self.rows if row["age"] == 1 and row["active_count"] is not None]
-        if len(first) < 2:  # noqa: PLR2004
-            return (withheld("change", f"Whether later starters stay longer cannot be told yet: one {step} "
-                             "after the start is known for fewer than two groups.",
-                             why="too few start periods", unit="share", method=method),)
+        if len(first) < 2:
+            return (
+                withheld(
+                    "change",
+                    f"Whether later starters stay longer cannot be told yet: one {step} "
+                    "after the start is known for fewer than two groups.",
+                    why="too few start periods",
+                    unit="share",
+                    method=method,
+                ),
+            )
         middle = len(first) // 2
         parts = [
             (sum(row["active_count"] for row in side), sum(row["started_count"] for row in side))
@@ -90,9 +103,15 @@ class RetentionResult(Result):
         )
         return (
             Finding(
-                claim=claim, kind="ruled_out" if same else "change", estimate=effect,
-                ci_lower=float(low), ci_upper=float(high), unit="share", n_obs=n_late + n_early,
-                method=method, caveats=self.caveats,
+                claim=claim,
+                kind="ruled_out" if same else "change",
+                estimate=effect,
+                ci_lower=float(low),
+                ci_upper=float(high),
+                unit="share",
+                n_obs=n_late + n_early,
+                method=method,
+                caveats=self.caveats,
             ),
         )
 
@@ -100,8 +119,9 @@ class RetentionResult(Result):
         """Draw the heat map of start period by age."""
         from rcakit.plots import cohorts
 
-        return cohorts.retention(self.to_records(), title=self.reading(),
-                                 step=_STEP_WORDS[self.every])
+        return cohorts.retention(
+            self.to_records(), title=self.reading(), step=_STEP_WORDS[self.every]
+        )
 
 
 def retention(
@@ -198,8 +218,10 @@ def retention(
         active = _counts(mine, oldest, measure, seen, start == begin, unit)
         rows += _row_per_age(begin, every, started, active, confidence_level)
     if small:
-        caveats.append(f"{wording.plural(small, 'start period')} with fewer than {min_cell} units "
-                       "are not shown.")
+        caveats.append(
+            f"{wording.plural(small, 'start period')} with fewer than {min_cell} units "
+            "are not shown."
+        )
     if not rows:
         raise NotEnoughDataError(
             f"every start period has fewer than {min_cell} units. Use a longer period with every=."
@@ -214,7 +236,8 @@ def _ages(seen: "pl.DataFrame", unit: str, every: str) -> tuple[Ints, Ints, Ints
     at = pl.col("period_start")
     days = at.dt.date().cast(pl.Int32).cast(pl.Int64)
     number = {
-        "1d": days, "1w": (days + 3) // 7,  # 1970-01-01 was a Thursday; weeks begin on Monday
+        "1d": days,
+        "1w": (days + 3) // 7,  # 1970-01-01 was a Thursday; weeks begin on Monday
         "1mo": at.dt.year().cast(pl.Int64) * 12 + at.dt.month().cast(pl.Int64) - 1,
     }[every]
     table = seen.with_columns(__period=number)
@@ -224,7 +247,12 @@ def _ages(seen: "pl.DataFrame", unit: str, every: str) -> tuple[Ints, Ints, Ints
 
 
 def _counts(
-    age: Ints, oldest: int, measure: Measure, seen: "pl.DataFrame", mine: npt.NDArray[np.bool_], unit: str
+    age: Ints,
+    oldest: int,
+    measure: Measure,
+    seen: "pl.DataFrame",
+    mine: npt.NDArray[np.bool_],
+    unit: str,
 ) -> Ints:
     """Return how many units are active at each age, or have returned by it."""
     if measure == "active":
@@ -243,9 +271,13 @@ def _row_per_age(
     low, high = wilson(active, started, confidence_level=confidence_level)
     return [
         {
-            "started_at": _first_day(int(begin), every), "age": age, "started_count": started,
-            "active_count": int(active[age]), "active_rate": float(active[age] / started),
-            "active_rate_ci_lower": float(low[age]), "active_rate_ci_upper": float(high[age]),
+            "started_at": _first_day(int(begin), every),
+            "age": age,
+            "started_count": started,
+            "active_count": int(active[age]),
+            "active_rate": float(active[age] / started),
+            "active_rate_ci_lower": float(low[age]),
+            "active_rate_ci_upper": float(high[age]),
         }
         for age in range(active.size)
     ]

@@ -71,20 +71,36 @@ class SurvivalResult(Result):
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "cohorts": {
-            "cohort": "String", "n_obs": "Int64", "n_events": "Int64", "median": "Float64",
-            "median_ci_lower": "Float64", "median_ci_upper": "Float64",
-            "restricted_mean": "Float64", "restricted_mean_ci_lower": "Float64",
-            "restricted_mean_ci_upper": "Float64", "attainment": "Float64",
-            "attainment_ci_lower": "Float64", "attainment_ci_upper": "Float64",
+            "cohort": "String",
+            "n_obs": "Int64",
+            "n_events": "Int64",
+            "median": "Float64",
+            "median_ci_lower": "Float64",
+            "median_ci_upper": "Float64",
+            "restricted_mean": "Float64",
+            "restricted_mean_ci_lower": "Float64",
+            "restricted_mean_ci_upper": "Float64",
+            "attainment": "Float64",
+            "attainment_ci_lower": "Float64",
+            "attainment_ci_upper": "Float64",
         },
         "curves": {
-            "cohort": "String", "at": "Float64", "n_at_risk": "Int64", "n_events": "Int64",
-            "survival": "Float64", "survival_ci_lower": "Float64", "survival_ci_upper": "Float64",
+            "cohort": "String",
+            "at": "Float64",
+            "n_at_risk": "Int64",
+            "n_events": "Int64",
+            "survival": "Float64",
+            "survival_ci_lower": "Float64",
+            "survival_ci_upper": "Float64",
         },
         "hazards": {
-            "term": "String", "log_hazard_ratio": "Float64", "standard_error": "Float64",
-            "hazard_ratio": "Float64", "hazard_ratio_ci_lower": "Float64",
-            "hazard_ratio_ci_upper": "Float64", "pvalue": "Float64",
+            "term": "String",
+            "log_hazard_ratio": "Float64",
+            "standard_error": "Float64",
+            "hazard_ratio": "Float64",
+            "hazard_ratio_ci_lower": "Float64",
+            "hazard_ratio_ci_upper": "Float64",
+            "pvalue": "Float64",
         },
     }
 
@@ -97,42 +113,56 @@ class SurvivalResult(Result):
         known = [row for row in self.cohorts if not math.isnan(row["restricted_mean"])]
         found = [self._compared(row, known[0]) for row in known[1:]]
         if self.sla is not None:
-            found += [self._attainment(row) for row in known
-                      if not math.isnan(row["attainment"])]
+            found += [self._attainment(row) for row in known if not math.isnan(row["attainment"])]
         return tuple(found) or (
-            withheld("difference", "How long cohorts wait cannot be compared.",
-                     why="fewer than two cohorts have enough cases", unit=self.unit,
-                     method="Kaplan–Meier"),
+            withheld(
+                "difference",
+                "How long cohorts wait cannot be compared.",
+                why="fewer than two cohorts have enough cases",
+                unit=self.unit,
+                method="Kaplan–Meier",
+            ),
         )
 
     def plot(self) -> "alt.TopLevelMixin":
         """Draw the share still open over time, with bands."""
         from rcakit.plots import cohorts
 
-        return cohorts.survival(self.to_records("curves"), title=self.reading(), unit=self.unit,
-                                sla=self.sla)
+        return cohorts.survival(
+            self.to_records("curves"), title=self.reading(), unit=self.unit, sla=self.sla
+        )
 
     def _compared(self, row: Record, reference: Record) -> Finding:
         effect = row["restricted_mean"] - reference["restricted_mean"]
-        half = math.hypot(*(
-            (r["restricted_mean_ci_upper"] - r["restricted_mean_ci_lower"]) / 2
-            for r in (row, reference)
-        ))
+        half = math.hypot(
+            *(
+                (r["restricted_mean_ci_upper"] - r["restricted_mean_ci_lower"]) / 2
+                for r in (row, reference)
+            )
+        )
         low, high = effect - half, effect + half
         same = low <= 0 <= high
         who, other = wording.visible(row["cohort"]), wording.visible(reference["cohort"])
         numbers = f"{wording.amount(effect, signed=True)} {self.unit} ({wording.interval(low, high, signed=True)})"
         claim = (
             f"No difference in waiting between {who} and {other} can be shown: {numbers} within "
-            f"{wording.amount(self.horizon)} {self.unit}." if same else
-            f"{who} waits {'longer' if effect > 0 else 'shorter'} than {other}: {numbers} on average "
+            f"{wording.amount(self.horizon)} {self.unit}."
+            if same
+            else f"{who} waits {'longer' if effect > 0 else 'shorter'} than {other}: {numbers} on average "
             f"within {wording.amount(self.horizon)} {self.unit}, open cases counted as open."
         )
         return Finding(
-            claim=claim, kind="difference", estimate=effect, ci_lower=low,
-            ci_upper=high, unit=self.unit, n_obs=row["n_obs"] + reference["n_obs"],
-            method="restricted mean of Kaplan–Meier curves", caveats=self.caveats,
-            segment={"cohort": row["cohort"]}, evidence={"log_rank_pvalue": self.pvalue},
+            claim=claim,
+            kind="difference",
+            estimate=effect,
+            ci_lower=low,
+            ci_upper=high,
+            unit=self.unit,
+            n_obs=row["n_obs"] + reference["n_obs"],
+            method="restricted mean of Kaplan–Meier curves",
+            caveats=self.caveats,
+            segment={"cohort": row["cohort"]},
+            evidence={"log_rank_pvalue": self.pvalue},
         )
 
     def _attainment(self, row: Record) -> Finding:
@@ -143,9 +173,14 @@ class SurvivalResult(Result):
                 f"({wording.percent(row['attainment_ci_lower'])} to "
                 f"{wording.percent(row['attainment_ci_upper'])})."
             ),
-            kind="measurement", estimate=row["attainment"], ci_lower=row["attainment_ci_lower"],
-            ci_upper=row["attainment_ci_upper"], unit="share of cases", n_obs=row["n_obs"],
-            method="Kaplan–Meier at the target", caveats=self.caveats,
+            kind="measurement",
+            estimate=row["attainment"],
+            ci_lower=row["attainment_ci_lower"],
+            ci_upper=row["attainment_ci_upper"],
+            unit="share of cases",
+            n_obs=row["n_obs"],
+            method="Kaplan–Meier at the target",
+            caveats=self.caveats,
             segment={"cohort": row["cohort"]},
         )
 
@@ -235,14 +270,18 @@ def time_to_event(
     label = rows["__cohort"].to_numpy()
     names, small = _ordered_cohorts(rows, reference, min_cell)
     if small:
-        caveats.append(f"{wording.plural(len(small), 'cohort')} with fewer than {min_cell} cases "
-                       "are not shown.")
+        caveats.append(
+            f"{wording.plural(len(small), 'cohort')} with fewer than {min_cell} cases "
+            "are not shown."
+        )
     if not ended.any():
         raise NotEnoughDataError(
             f"no case has ended: column {observed!r} is 0 throughout. Wait, or check the column."
         )
     members = {name: label == name for name in names}
-    limit = horizon if horizon is not None else min(float(time[at].max()) for at in members.values())
+    limit = (
+        horizon if horizon is not None else min(float(time[at].max()) for at in members.values())
+    )
     curves = {name: survival.kaplan_meier(time[at], ended[at]) for name, at in members.items()}
     table = tuple(
         _summary(name, curve, int(members[name].sum()), limit, sla, confidence_level)
@@ -251,17 +290,27 @@ def time_to_event(
     kept = np.isin(label, names)
     group = np.array([names.index(name) for name in label[kept]], dtype=np.int64)
     statistic, _, pvalue = (
-        survival.log_rank(time[kept], ended[kept], group) if len(names) > 1
+        survival.log_rank(time[kept], ended[kept], group)
+        if len(names) > 1
         else (math.nan, 0, math.nan)
     )
-    hazards, concordance, said = _hazards(rows.filter(kept), names, time[kept], ended[kept], covariates,
-                             confidence_level, min_cell)
+    hazards, concordance, said = _hazards(
+        rows.filter(kept), names, time[kept], ended[kept], covariates, confidence_level, min_cell
+    )
     return SurvivalResult(
         cohorts=table,
-        curves=tuple(row for name, curve in curves.items()
-                     for row in _steps(name, curve, confidence_level)),
-        hazards=hazards, pvalue=pvalue, statistic=statistic, concordance=concordance, horizon=limit, sla=sla, unit=unit,
-        caveats=tuple(caveats + said), library=frames.library(data),
+        curves=tuple(
+            row for name, curve in curves.items() for row in _steps(name, curve, confidence_level)
+        ),
+        hazards=hazards,
+        pvalue=pvalue,
+        statistic=statistic,
+        concordance=concordance,
+        horizon=limit,
+        sla=sla,
+        unit=unit,
+        caveats=tuple(caveats + said),
+        library=frames.library(data),
     )
 
 
@@ -280,15 +329,20 @@ def _cases(
         )
     values = set(rows[observed].drop_nulls().unique().to_list())
     if not values <= {0, 1}:
-        raise SchemaError(f"column {observed!r} must hold 0 and 1, got {shown(sorted(values, key=str)[:4])}.")
+        raise SchemaError(
+            f"column {observed!r} must hold 0 and 1, got {shown(sorted(values, key=str)[:4])}."
+        )
     known = rows.with_columns(
         name.alias("__cohort"), pl.col(duration).cast(pl.Float64), pl.col(observed).cast(pl.Int64)
     ).drop_nulls(["__cohort", duration, observed])
     if known.height == 0:
         raise NotEnoughDataError("no case has cohort, duration and event together.")
-    if (shortest := known[duration].min()) is not None and float(shortest) < 0:  # type: ignore[arg-type]
-        raise SchemaError(f"column {duration!r} must not be negative, got {shortest}. "
-                          "An end before its start is a data error: correct or drop those rows.")
+    shortest = float(known[duration].to_numpy().min())
+    if shortest < 0:
+        raise SchemaError(
+            f"column {duration!r} must not be negative, got {shortest}. "
+            "An end before its start is a data error: correct or drop those rows."
+        )
     lost = rows.height - known.height
     said = [f"{wording.plural(lost, 'row')} without cohort, duration or event did not count."]
     return known, said if lost else []
@@ -298,8 +352,11 @@ def _ordered_cohorts(
     rows: "pl.DataFrame", reference: Any, min_cell: int
 ) -> tuple[list[str], list[str]]:
     """Return the cohorts that are large enough, the reference first, and the small ones."""
-    counted = rows["__cohort"].value_counts(name="__n").sort(["__n", "__cohort"],
-                                                              descending=[True, False])
+    counted = (
+        rows["__cohort"]
+        .value_counts(name="__n")
+        .sort(["__n", "__cohort"], descending=[True, False])
+    )
     names = counted["__cohort"].to_list()
     small = counted.filter(counted["__n"] < min_cell)["__cohort"].to_list()
     large = [name for name in names if name not in set(small)]
@@ -318,7 +375,8 @@ def _summary(
     name: str, curve: survival.Curve, n_obs: int, horizon: float, sla: float | None, level: float
 ) -> Record:
     median, low, high = (
-        survival.quantile(curve, 0.5, confidence_level=level) if curve.at.size
+        survival.quantile(curve, 0.5, confidence_level=level)
+        if curve.at.size
         else (math.nan, math.nan, math.nan)
     )
     mean, error = survival.restricted_mean(curve, horizon)
@@ -328,10 +386,18 @@ def _summary(
         left, left_low, left_high = survival.at_time(curve, sla, confidence_level=level)
         done = (1 - float(left[0]), 1 - float(left_high[0]), 1 - float(left_low[0]))
     return {
-        "cohort": name, "n_obs": n_obs, "n_events": int(curve.n_events.sum()), "median": median,
-        "median_ci_lower": low, "median_ci_upper": high, "restricted_mean": mean,
-        "restricted_mean_ci_lower": mean - half, "restricted_mean_ci_upper": mean + half,
-        "attainment": done[0], "attainment_ci_lower": done[1], "attainment_ci_upper": done[2],
+        "cohort": name,
+        "n_obs": n_obs,
+        "n_events": int(curve.n_events.sum()),
+        "median": median,
+        "median_ci_lower": low,
+        "median_ci_upper": high,
+        "restricted_mean": mean,
+        "restricted_mean_ci_lower": mean - half,
+        "restricted_mean_ci_upper": mean + half,
+        "attainment": done[0],
+        "attainment_ci_lower": done[1],
+        "attainment_ci_upper": done[2],
     }
 
 
@@ -344,17 +410,26 @@ def _steps(name: str, curve: survival.Curve, level: float) -> list[Record]:
     left, low, high = survival.at_time(curve, curve.at[shown_at], confidence_level=level)
     return [
         {
-            "cohort": name, "at": float(curve.at[i]), "n_at_risk": int(curve.n_at_risk[i]),
-            "n_events": int(curve.n_events[i]), "survival": float(left[k]),
-            "survival_ci_lower": float(low[k]), "survival_ci_upper": float(high[k]),
+            "cohort": name,
+            "at": float(curve.at[i]),
+            "n_at_risk": int(curve.n_at_risk[i]),
+            "n_events": int(curve.n_events[i]),
+            "survival": float(left[k]),
+            "survival_ci_lower": float(low[k]),
+            "survival_ci_upper": float(high[k]),
         }
         for k, i in enumerate(shown_at)
     ]
 
 
 def _hazards(
-    rows: "pl.DataFrame", names: list[str], time: Floats, ended: Flags,
-    covariates: tuple[str, ...], level: float, min_cell: int,
+    rows: "pl.DataFrame",
+    names: list[str],
+    time: Floats,
+    ended: Flags,
+    covariates: tuple[str, ...],
+    level: float,
+    min_cell: int,
 ) -> tuple[tuple[Record, ...], float, list[str]]:
     """Fit a Cox model of cohorts and covariates; none when events are too few."""
     label = rows["__cohort"].to_numpy()
@@ -365,26 +440,46 @@ def _hazards(
         said += list(encoded.caveats)
         terms += [
             (covariate if part is None else f"{covariate}: {part}", encoded.columns[:, i])
-            for i, (covariate, part) in enumerate(encoded.names) if not encoded.is_base[i]
+            for i, (covariate, part) in enumerate(encoded.names)
+            if not encoded.is_base[i]
         ]
     terms = [(term, values) for term, values in terms if np.ptp(values) > 0]
     if not terms:
         return (), math.nan, said
     if ended.sum() < _FEWEST_EVENTS * len(terms):
-        return (), math.nan, [*said, f"Only {int(ended.sum())} events for {len(terms)} terms: no Cox model."]
+        return (
+            (),
+            math.nan,
+            [*said, f"Only {int(ended.sum())} events for {len(terms)} terms: no Cox model."],
+        )
     columns = np.column_stack([values for _, values in terms])
     slopes, errors = survival.cox(time, ended, columns)
     if np.isnan(slopes).any():
-        return (), math.nan, [*said, "The Cox model has no finite answer: in some cohort or level "
-                              "nothing ended, or everything did at once."]
+        return (
+            (),
+            math.nan,
+            [
+                *said,
+                (
+                    "The Cox model has no finite answer: in some cohort or level "
+                    "nothing ended, or everything did at once."
+                ),
+            ],
+        )
     z = normal_quantile(level)
-    return tuple(
-        {
-            "term": term, "log_hazard_ratio": float(slope), "standard_error": float(error),
-            "hazard_ratio": math.exp(min(slope, 700)),
-            "hazard_ratio_ci_lower": math.exp(min(slope - z * error, 700)),
-            "hazard_ratio_ci_upper": math.exp(min(slope + z * error, 700)),
-            "pvalue": float(2 * special.ndtr(-abs(slope / error))),
-        }
-        for (term, _), slope, error in zip(terms, slopes, errors, strict=True)
-    ), survival.concordance(time, ended, columns @ slopes), said
+    return (
+        tuple(
+            {
+                "term": term,
+                "log_hazard_ratio": float(slope),
+                "standard_error": float(error),
+                "hazard_ratio": math.exp(min(slope, 700)),
+                "hazard_ratio_ci_lower": math.exp(min(slope - z * error, 700)),
+                "hazard_ratio_ci_upper": math.exp(min(slope + z * error, 700)),
+                "pvalue": float(2 * special.ndtr(-abs(slope / error))),
+            }
+            for (term, _), slope, error in zip(terms, slopes, errors, strict=True)
+        ),
+        survival.concordance(time, ended, columns @ slopes),
+        said,
+    )

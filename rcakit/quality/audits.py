@@ -55,8 +55,11 @@ class AuditPlanResult(Result):
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "strata": {
-            "stratum": "String", "population": "Float64", "expected_accuracy": "Float64",
-            "n_sample": "Int64", "sampling_probability": "Float64",
+            "stratum": "String",
+            "population": "Float64",
+            "expected_accuracy": "Float64",
+            "n_sample": "Int64",
+            "sampling_probability": "Float64",
         },
         "operating_characteristic": {"error_rate": "Float64", "acceptance_probability": "Float64"},
     }
@@ -69,8 +72,14 @@ class AuditPlanResult(Result):
     def findings(self) -> tuple[Finding, ...]:
         """Return the plan; it claims nothing about the data, so it carries no number of theirs."""
         return (
-            withheld("verdict", self.sentence, why="a plan, made before anything was checked",
-                     unit="cases", method=f"sample size to {self.goal}", n_obs=0),
+            withheld(
+                "verdict",
+                self.sentence,
+                why="a plan, made before anything was checked",
+                unit="cases",
+                method=f"sample size to {self.goal}",
+                n_obs=0,
+            ),
         )
 
     def plot(self) -> "alt.TopLevelMixin":
@@ -78,7 +87,8 @@ class AuditPlanResult(Result):
         from rcakit.plots import quality
 
         return quality.audit_plan(
-            self.to_records("strata"), self.to_records("operating_characteristic"),
+            self.to_records("strata"),
+            self.to_records("operating_characteristic"),
             title=self.sentence,
         )
 
@@ -103,8 +113,13 @@ class AuditEstimateResult(Result):
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "estimates": {
-            "group": "String", "measure": "String", "estimate": "Float64", "ci_lower": "Float64",
-            "ci_upper": "Float64", "n_obs": "Int64", "n_effective": "Float64",
+            "group": "String",
+            "measure": "String",
+            "estimate": "Float64",
+            "ci_lower": "Float64",
+            "ci_upper": "Float64",
+            "n_obs": "Int64",
+            "n_effective": "Float64",
         }
     }
 
@@ -115,9 +130,7 @@ class AuditEstimateResult(Result):
 
     def findings(self) -> tuple[Finding, ...]:
         """Say how accurate decisions are, per group."""
-        return tuple(
-            self._accuracy(row) for row in self.rows if row["measure"] == "accuracy"
-        )
+        return tuple(self._accuracy(row) for row in self.rows if row["measure"] == "accuracy")
 
     def plot(self) -> "alt.TopLevelMixin":
         """Draw each measure with its interval."""
@@ -130,8 +143,11 @@ class AuditEstimateResult(Result):
         method = "weighted audit sample, Wilson interval at the effective size"
         if math.isnan(row["estimate"]):
             return withheld(
-                "measurement", f"Accuracy{where} is not shown: too few decisions were checked.",
-                why="fewer than ten checked decisions", unit="share", method=method,
+                "measurement",
+                f"Accuracy{where} is not shown: too few decisions were checked.",
+                why="fewer than ten checked decisions",
+                unit="share",
+                method=method,
                 n_obs=row["n_obs"],
             )
         return Finding(
@@ -139,9 +155,14 @@ class AuditEstimateResult(Result):
                 f"{wording.percent(row['estimate'])} of decisions{where} are right "
                 f"({wording.percent(row['ci_lower'])} to {wording.percent(row['ci_upper'])})."
             ),
-            kind="measurement", estimate=row["estimate"], ci_lower=row["ci_lower"],
-            ci_upper=row["ci_upper"], unit="share of decisions", n_obs=row["n_obs"],
-            method=method, caveats=self.caveats,
+            kind="measurement",
+            estimate=row["estimate"],
+            ci_lower=row["ci_lower"],
+            ci_upper=row["ci_upper"],
+            unit="share of decisions",
+            n_obs=row["n_obs"],
+            method=method,
+            caveats=self.caveats,
         )
 
 
@@ -216,36 +237,56 @@ def audit_plan(
     469
     """
     check_choice(goal, "goal", ("estimate", "compare", "accept"))
-    for name, number in (("margin", margin), ("difference", difference), ("power", power),
-                         ("alpha", alpha), ("confidence_level", confidence_level)):
+    for name, number in (
+        ("margin", margin),
+        ("difference", difference),
+        ("power", power),
+        ("alpha", alpha),
+        ("confidence_level", confidence_level),
+    ):
         check_number(number, name, gt=0, lt=1)
     names, sizes, shares = _strata(data, stratum, population, expected_accuracy)
     overall = float(np.average(shares, weights=sizes)) if names else float(shares[0])
-    number = None
+    errors_allowed: int | None = None
     curve: tuple[Record, ...] = ()
     if goal == "estimate":
         n_sample = plans.size_to_estimate(
-            overall, margin, population=float(sizes.sum()) if names else math.inf,
+            overall,
+            margin,
+            population=float(sizes.sum()) if names else math.inf,
             confidence_level=confidence_level,
         )
-        words = (f"to know accuracy within {wording.percent(margin)} points either way "
-                 f"({wording.percent(confidence_level)} sure)")
+        words = (
+            f"to know accuracy within {wording.percent(margin)} points either way "
+            f"({wording.percent(confidence_level)} sure)"
+        )
     elif goal == "compare":
         pairs = n_groups * (n_groups - 1) / 2
-        n_sample = plans.size_to_compare(overall, difference, alpha=alpha / max(pairs, 1), power=power)
-        words = (f"per group to find a difference of {wording.percent(difference)} points "
-                 f"{wording.percent(power)} of the time")
+        n_sample = plans.size_to_compare(
+            overall, difference, alpha=alpha / max(pairs, 1), power=power
+        )
+        words = (
+            f"per group to find a difference of {wording.percent(difference)} points "
+            f"{wording.percent(power)} of the time"
+        )
     else:
-        plan = _acceptance(acceptable_error_rate, rejectable_error_rate, producer_risk, consumer_risk)
-        n_sample, number = plan.n_sample, plan.acceptance_number
+        plan = _acceptance(
+            acceptable_error_rate, rejectable_error_rate, producer_risk, consumer_risk
+        )
+        n_sample, errors_allowed = plan.n_sample, plan.acceptance_number
         rates = np.linspace(0, min(1.0, 3 * rejectable_error_rate), 61)
         accepted = plans.operating_characteristic(plan, rates)
-        curve = tuple({"error_rate": float(rate), "acceptance_probability": float(chance)}
-                      for rate, chance in zip(rates, accepted, strict=True))
-        words = f"and accept the batch with at most {wording.plural(number, 'error')}"
+        curve = tuple(
+            {"error_rate": float(rate), "acceptance_probability": float(chance)}
+            for rate, chance in zip(rates, accepted, strict=True)
+        )
+        words = f"and accept the batch with at most {wording.plural(errors_allowed, 'error')}"
     return AuditPlanResult(
-        strata=_allocation(names, sizes, shares, n_sample), curve=curve, goal=goal,
-        n_sample=n_sample, acceptance_number=number,
+        strata=_allocation(names, sizes, shares, n_sample),
+        curve=curve,
+        goal=goal,
+        n_sample=n_sample,
+        acceptance_number=errors_allowed,
         sentence=f"Check {wording.plural(n_sample, 'decision')} {words}.",
         library=frames.library(data),
     )
@@ -316,8 +357,11 @@ def audit_estimate(
     if weight is not None and sampling_probability is not None:
         raise refusal("weight", "left out when sampling_probability is given", weight)
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
-    wanted = [name for name in (is_correct, error_type, weight, sampling_probability, stratum, by)
-              if name is not None]
+    wanted = [
+        name
+        for name in (is_correct, error_type, weight, sampling_probability, stratum, by)
+        if name is not None
+    ]
     rows = frames.collect(data, wanted)
     known = rows.drop_nulls([name for name in wanted if name != error_type])
     correct = _zero_one(known[is_correct], is_correct)
@@ -331,16 +375,26 @@ def audit_estimate(
     found: list[Record] = []
     for group, members in _groups(known, by):
         for measure, is_case in (("accuracy", correct), *classes):
-            found.append(_estimate_row(
-                group, measure, is_case[members], weights[members], at[members],
-                None if sizes is None or by is not None else sizes, confidence_level,
-            ))
+            found.append(
+                _estimate_row(
+                    group,
+                    measure,
+                    is_case[members],
+                    weights[members],
+                    at[members],
+                    None if sizes is None or by is not None else sizes,
+                    confidence_level,
+                )
+            )
     lost = rows.height - known.height
     del names
     caveats = (
         *((f"{wording.plural(lost, 'row')} with missing values did not count.",) if lost else ()),
-        *(("Every checked decision weighs the same: right only for a simple random sample.",)
-          if weight is None and sampling_probability is None and population is None else ()),
+        *(
+            ("Every checked decision weighs the same: right only for a simple random sample.",)
+            if weight is None and sampling_probability is None and population is None
+            else ()
+        ),
     )
     return AuditEstimateResult(tuple(found), caveats, frames.library(data))
 
@@ -351,9 +405,14 @@ def _strata(
     """Return names, sizes and expected accuracy of the strata; no names without strata."""
     if data is None or stratum is None:
         if isinstance(expected, str):
-            raise refusal("expected_accuracy", "a number unless data and stratum are given", expected)
-        return [], np.array([math.inf]), np.array([check_number(expected, "expected_accuracy",
-                                                                gt=0, lt=1)])
+            raise refusal(
+                "expected_accuracy", "a number unless data and stratum are given", expected
+            )
+        return (
+            [],
+            np.array([math.inf]),
+            np.array([check_number(expected, "expected_accuracy", gt=0, lt=1)]),
+        )
     sums = [name for name in (population, expected) if isinstance(name, str)]
     table = frames.aggregate(data, keys=stratum, sums=sums)
     sizes = table[population or "n_rows"].to_numpy().astype(np.float64)
@@ -369,18 +428,30 @@ def _strata(
     return [str(name) for name in table[stratum].to_list()], sizes, shares
 
 
-def _acceptance(acceptable: float, rejectable: float, producer: float, consumer: float) -> plans.AcceptancePlan:
-    for name, number in (("acceptable_error_rate", acceptable), ("rejectable_error_rate", rejectable),
-                         ("producer_risk", producer), ("consumer_risk", consumer)):
+def _acceptance(
+    acceptable: float, rejectable: float, producer: float, consumer: float
+) -> plans.AcceptancePlan:
+    for name, number in (
+        ("acceptable_error_rate", acceptable),
+        ("rejectable_error_rate", rejectable),
+        ("producer_risk", producer),
+        ("consumer_risk", consumer),
+    ):
         check_number(number, name, gt=0, lt=1)
     if acceptable >= rejectable:
-        raise refusal("acceptable_error_rate", f"below rejectable_error_rate ({rejectable})", acceptable)
+        raise refusal(
+            "acceptable_error_rate", f"below rejectable_error_rate ({rejectable})", acceptable
+        )
     plan = plans.acceptance_plan(
         acceptable, rejectable, producer_risk=producer, consumer_risk=consumer
     )
     if plan is None:
-        raise refusal("rejectable_error_rate", "farther from acceptable_error_rate", rejectable,
-                      "No sample below 20,000 tells them apart at these risks.")
+        raise refusal(
+            "rejectable_error_rate",
+            "farther from acceptable_error_rate",
+            rejectable,
+            "No sample below 20,000 tells them apart at these risks.",
+        )
     return plan
 
 
@@ -388,21 +459,34 @@ def _allocation(
     names: list[str], sizes: Floats, shares: Floats, n_sample: int
 ) -> tuple[Record, ...]:
     if not names:
-        return ({"stratum": "all", "population": math.nan, "expected_accuracy": float(shares[0]),
-                 "n_sample": n_sample, "sampling_probability": math.nan},)
+        return (
+            {
+                "stratum": "all",
+                "population": math.nan,
+                "expected_accuracy": float(shares[0]),
+                "n_sample": n_sample,
+                "sampling_probability": math.nan,
+            },
+        )
     drawn = plans.allocate(n_sample, sizes, shares)
     return tuple(
-        {"stratum": name, "population": float(sizes[i]), "expected_accuracy": float(shares[i]),
-         "n_sample": int(drawn[i]),
-         "sampling_probability": float(drawn[i] / sizes[i]) if sizes[i] else math.nan}
+        {
+            "stratum": name,
+            "population": float(sizes[i]),
+            "expected_accuracy": float(shares[i]),
+            "n_sample": int(drawn[i]),
+            "sampling_probability": float(drawn[i] / sizes[i]) if sizes[i] else math.nan,
+        }
         for i, name in enumerate(names)
     )
 
 
 def _zero_one(column: "pl.Series", name: str) -> Floats:
     values = set(column.unique().to_list())
-    if not values <= {0, 1, True, False}:
-        raise SchemaError(f"column {name!r} must hold 0 and 1, got {shown(sorted(values, key=str)[:4])}.")
+    if not values <= {0, 1}:
+        raise SchemaError(
+            f"column {name!r} must hold 0 and 1, got {shown(sorted(values, key=str)[:4])}."
+        )
     return column.cast(int).to_numpy().astype(np.float64)
 
 
@@ -430,8 +514,9 @@ def _numbered_strata(
         return names, at, None
     missing = [name for name in names if name not in population]
     if missing:
-        raise refusal("population", f"a size for every stratum, also {shown(missing)}",
-                      dict(population))
+        raise refusal(
+            "population", f"a size for every stratum, also {shown(missing)}", dict(population)
+        )
     return names, at, np.array([float(population[name]) for name in names])
 
 
@@ -456,8 +541,13 @@ def _groups(rows: "pl.DataFrame", by: str | None) -> Sequence[tuple[str, npt.NDA
 
 
 def _estimate_row(
-    group: str, measure: str, is_case: Floats, weight: Floats,
-    stratum: npt.NDArray[np.int64], population: Floats | None, confidence_level: float,
+    group: str,
+    measure: str,
+    is_case: Floats,
+    weight: Floats,
+    stratum: npt.NDArray[np.int64],
+    population: Floats | None,
+    confidence_level: float,
 ) -> Record:
     if is_case.size < SMALLEST_CELL:
         estimate = low = high = n_effective = math.nan
@@ -465,5 +555,12 @@ def _estimate_row(
         estimate, low, high, n_effective = plans.weighted_share(
             is_case, weight, stratum, population=population, confidence_level=confidence_level
         )
-    return {"group": group, "measure": measure, "estimate": estimate, "ci_lower": low,
-            "ci_upper": high, "n_obs": int(is_case.size), "n_effective": n_effective}
+    return {
+        "group": group,
+        "measure": measure,
+        "estimate": estimate,
+        "ci_lower": low,
+        "ci_upper": high,
+        "n_obs": int(is_case.size),
+        "n_effective": n_effective,
+    }

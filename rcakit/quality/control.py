@@ -26,13 +26,39 @@ __all__ = ["KINDS", "ControlChartResult", "Kind", "control_chart"]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Kind = Literal[
-    "auto", "xmr", "xbar_r", "xbar_s", "r", "s", "p", "np", "c", "u", "p_prime", "u_prime",
-    "seasonal", "ewma", "cusum",
+    "auto",
+    "xmr",
+    "xbar_r",
+    "xbar_s",
+    "r",
+    "s",
+    "p",
+    "np",
+    "c",
+    "u",
+    "p_prime",
+    "u_prime",
+    "seasonal",
+    "ewma",
+    "cusum",
 ]
 
 KINDS: tuple[str, ...] = (
-    "auto", "xmr", "xbar_r", "xbar_s", "r", "s", "p", "np", "c", "u", "p_prime", "u_prime",
-    "seasonal", "ewma", "cusum",
+    "auto",
+    "xmr",
+    "xbar_r",
+    "xbar_s",
+    "r",
+    "s",
+    "p",
+    "np",
+    "c",
+    "u",
+    "p_prime",
+    "u_prime",
+    "seasonal",
+    "ewma",
+    "cusum",
 )
 _RULES = tuple(run_rules.RULE_SETS)
 _RATES = ("p", "np", "p_prime", "u", "u_prime")
@@ -125,7 +151,9 @@ class ControlChartResult(Result):
                 f"The process is in control: none of {wording.plural(len(self.points), 'subgroup')}"
                 f" breaks a rule, so single ups and downs need no explanation."
             )
-            steps = ("Do not explain single points; change the process itself to change the level.",)
+            steps = (
+                "Do not explain single points; change the process itself to change the level.",
+            )
         else:
             first = self.signals[0]
             claim = (
@@ -135,10 +163,17 @@ class ControlChartResult(Result):
             )
             steps = ("Ask what was different when the first signal began.",)
         return Finding(
-            claim=claim, kind=kind, estimate=estimate, ci_lower=lower, ci_upper=upper,
-            unit="units of the chart", n_obs=self.n_obs,
-            method=f"{self.kind} control chart, {self.rules} rules", caveats=self.caveats,
-            evidence={"why_this_chart": self.why, "sigma_z": self.sigma_z}, next_steps=steps,
+            claim=claim,
+            kind=kind,
+            estimate=estimate,
+            ci_lower=lower,
+            ci_upper=upper,
+            unit="units of the chart",
+            n_obs=self.n_obs,
+            method=f"{self.kind} control chart, {self.rules} rules",
+            caveats=self.caveats,
+            evidence={"why_this_chart": self.why, "sigma_z": self.sigma_z},
+            next_steps=steps,
         )
 
 
@@ -270,8 +305,15 @@ def control_chart(
         moved = moved_here if found or not signals else moved
     assert_runs = runs or run_rules.Anhoej(0, 0, 0, 0)
     return ControlChartResult(
-        points=tuple(points), signals=tuple(signals), kind=chosen, why=why, rules=rules,
-        sigma_z=sigma_z, runs=assert_runs, n_obs=int(np.sum(groups.n_rows)), shift=moved,
+        points=tuple(points),
+        signals=tuple(signals),
+        kind=chosen,
+        why=why,
+        rules=rules,
+        sigma_z=sigma_z,
+        runs=assert_runs,
+        n_obs=int(np.sum(groups.n_rows)),
+        shift=moved,
         caveats=_caveats(chosen, groups, baseline, points, sigma_z),
         library=frames.library(data),
     )
@@ -280,20 +322,35 @@ def control_chart(
 def _check_combination(kind: str, value: str | None, denominator: str | None) -> None:
     """Refuse a chart whose columns were not given."""
     if kind in _RATES and denominator is None:
-        raise refusal("denominator", f"a column for a {kind} chart", denominator,
-                      "A rate is a count out of something.")
+        raise refusal(
+            "denominator",
+            f"a column for a {kind} chart",
+            denominator,
+            "A rate is a count out of something.",
+        )
     if denominator is not None and value is None:
         raise refusal("value", "the column of counts out of the denominator", value)
     if kind in {"xmr", "xbar_r", "xbar_s", "r", "s"} and value is None:
         raise refusal("value", f"a column of measurements for a {kind} chart", value)
     if kind in {"xbar_r", "xbar_s", "r", "s", "c"} and denominator is not None:
-        raise refusal("denominator", f"left out for a {kind} chart", denominator,
-                      "Use 'p', 'u' or their prime charts for rates.")
+        raise refusal(
+            "denominator",
+            f"left out for a {kind} chart",
+            denominator,
+            "Use 'p', 'u' or their prime charts for rates.",
+        )
 
 
 def _subgroups(
-    data: Any, time: str, value: str | None, denominator: str | None, *,
-    phase: str | None, every: str | None, tz: str, kind: str,
+    data: Any,
+    time: str,
+    value: str | None,
+    denominator: str | None,
+    *,
+    phase: str | None,
+    every: str | None,
+    tz: str,
+    kind: str,
 ) -> _Subgroups:
     """Reduce the rows to one subgroup per time (or period), where the rows live if possible."""
     import polars as pl
@@ -330,19 +387,25 @@ def _subgroups(
     )
 
 
-def _measured(
-    rows: "pl.DataFrame", time: str, value: str, keys: Sequence[str]
-) -> "pl.DataFrame":
+def _measured(rows: "pl.DataFrame", time: str, value: str, keys: Sequence[str]) -> "pl.DataFrame":
     """Reduce measurements to number, total, range and standard deviation per subgroup."""
     import polars as pl
 
     if not (rows[value].dtype.is_numeric() or rows[value].dtype == pl.Boolean):
         raise SchemaError(f"column {value!r} must be numeric, got {rows[value].dtype}.")
     x = pl.col(value).cast(pl.Float64)
-    return rows.group_by(time, *keys).agg(
-        size=x.count(), total=x.sum(), n_rows=x.count(), n_missing=x.is_null().sum(),
-        value_range=x.max() - x.min(), deviation=x.std().fill_null(0.0),
-    ).with_columns(pl.col("value_range").fill_null(0.0))
+    return (
+        rows.group_by(time, *keys)
+        .agg(
+            size=x.count(),
+            total=x.sum(),
+            n_rows=x.count(),
+            n_missing=x.is_null().sum(),
+            value_range=x.max() - x.min(),
+            deviation=x.std().fill_null(0.0),
+        )
+        .with_columns(pl.col("value_range").fill_null(0.0))
+    )
 
 
 def _counted(
@@ -364,14 +427,17 @@ def _counted(
     variance = (square - total**2 / known) / (known - 1).clip(1)
     behind = size if denominator is not None else (total if value is None else known)
     return table.with_columns(
-        total=total, size=size, deviation=variance.clip(0).sqrt(), value_range=pl.lit(0.0),
+        total=total,
+        size=size,
+        deviation=variance.clip(0).sqrt(),
+        value_range=pl.lit(0.0),
         n_rows=behind.cast(pl.Float64),
     )
 
 
 def _check_denominator(table: "pl.DataFrame", name: str) -> None:
-    lowest = table[name].min()
-    if lowest is not None and float(lowest) < 0:  # type: ignore[arg-type]
+    lowest = float(table[name].to_numpy().min()) if table.height else 0.0
+    if lowest < 0:
         raise SchemaError(
             f"column {name!r} must not be negative, got {lowest}. A denominator counts cases."
         )
@@ -388,8 +454,11 @@ def _baseline(groups: _Subgroups, freeze_until: Any) -> Flags:
     try:
         inside = [_comparable(label) <= _comparable(last) for label in groups.label]
     except TypeError:
-        raise refusal("freeze_until", f"a value like those of the time column, such as "
-                      f"{groups.label[0]!r}", freeze_until) from None
+        raise refusal(
+            "freeze_until",
+            f"a value like those of the time column, such as {groups.label[0]!r}",
+            freeze_until,
+        ) from None
     return np.array(inside, dtype=np.bool_)
 
 
@@ -419,9 +488,9 @@ def _choose(
     whole = bool(np.all(groups.total == np.round(groups.total)) and np.all(groups.total >= 0))
     if value is None or (whole and np.all(groups.n_rows <= 1) and np.any(groups.total > 1)):
         return _choose_count(groups, baseline)
-    if np.all(groups.size < 2):  # noqa: PLR2004
+    if np.all(groups.size < 2):
         return "xmr", "one measurement per subgroup: individuals and moving ranges"
-    if np.any(groups.size < 2):  # noqa: PLR2004
+    if np.any(groups.size < 2):
         return "xmr", "some subgroups hold one measurement: subgroup means as individuals"
     if np.all(groups.size <= _LARGEST_RANGE_SUBGROUP) and np.any(groups.value_range > 0):
         return "xbar_r", "several measurements per subgroup, at most ten: means with ranges"
@@ -444,7 +513,7 @@ def _choose_rate(groups: _Subgroups, baseline: Flags) -> tuple[str, str]:
     sigma_z = control_limits.laney_sigma_z(limits.statistic, limits.center, limits.sigma)
     plain, what = ("p", "a share of cases") if is_share else ("u", "events per unit")
     expected = float(np.mean(inside.size)) * float(limits.center[0])
-    if pvalue < 0.01 and sigma_z > 1.1 and expected >= _LARGE_SUBGROUP:  # noqa: PLR2004
+    if pvalue < 0.01 and sigma_z > 1.1 and expected >= _LARGE_SUBGROUP:
         return f"{plain}_prime", (
             f"{what}, varying {sigma_z:.1f} times as much as chance from one subgroup to the next "
             f"(dispersion {ratio:.1f}): plain {plain} limits would call most points signals"
@@ -458,11 +527,12 @@ def _choose_count(groups: _Subgroups, baseline: Flags) -> tuple[str, str]:
     if mean == 0:
         return "c", "counts, all zero"
     weekly = _weekday_share(groups, baseline)
-    if weekly is not None and weekly < 0.001:  # noqa: PLR2004
+    if weekly is not None and weekly < 0.001:
         return "seasonal", "daily counts with a weekday pattern: limits follow the weekday"
-    pvalue = control_limits.dispersion(count, np.full(count.shape, mean), np.sqrt(
-        np.full(count.shape, mean)))[1]
-    if pvalue < 0.01:  # noqa: PLR2004
+    pvalue = control_limits.dispersion(
+        count, np.full(count.shape, mean), np.sqrt(np.full(count.shape, mean))
+    )[1]
+    if pvalue < 0.01:
         return "xmr", "counts that vary more than chance: individuals and moving ranges"
     return "c", "counts that vary no more than chance"
 
@@ -475,7 +545,7 @@ def _weekday_share(groups: _Subgroups, baseline: Flags) -> float | None:
     if len(days) < _DAYS_FOR_SEASON or not all(isinstance(day, dt.date) for day in days):
         return None
     weekday = np.array([day.weekday() for day in days])
-    if len(np.unique(weekday)) < 2:  # noqa: PLR2004
+    if len(np.unique(weekday)) < 2:
         return None
     rate = np.sqrt(groups.total[baseline])
     parts = [rate[weekday == day] for day in np.unique(weekday)]
@@ -485,7 +555,7 @@ def _weekday_share(groups: _Subgroups, baseline: Flags) -> float | None:
 
 
 def _check_sizes(kind: str, groups: _Subgroups) -> None:
-    if kind in {"xbar_r", "xbar_s", "r", "s"} and np.any(groups.size < 2):  # noqa: PLR2004
+    if kind in {"xbar_r", "xbar_s", "r", "s"} and np.any(groups.size < 2):
         raise NotEnoughDataError(
             f"a {kind} chart needs at least two measurements in every subgroup, got one. "
             "Use kind='xmr' for single measurements."
@@ -521,8 +591,11 @@ def _part(groups: _Subgroups, members: npt.NDArray[np.int64]) -> _Subgroups:
     return _Subgroups(
         label=[groups.label[i] for i in members],
         phase=[groups.phase[i] for i in members],
-        total=groups.total[members], size=groups.size[members], n_rows=groups.n_rows[members],
-        value_range=groups.value_range[members], deviation=groups.deviation[members],
+        total=groups.total[members],
+        size=groups.size[members],
+        n_rows=groups.n_rows[members],
+        value_range=groups.value_range[members],
+        deviation=groups.deviation[members],
         n_missing=groups.n_missing,
     )
 
@@ -539,7 +612,9 @@ def _chart(
     if kind in {"r", "xbar_r"}:
         if kind == "r":
             return [control_limits.r_limits(groups.value_range, size, baseline)], math.nan
-        return [control_limits.xbar_limits(groups.mean, groups.value_range, size, baseline)], math.nan
+        return [
+            control_limits.xbar_limits(groups.mean, groups.value_range, size, baseline)
+        ], math.nan
     if kind == "s":
         return [control_limits.s_limits(groups.deviation, size, baseline)], math.nan
     if kind == "xbar_s":
@@ -553,8 +628,11 @@ def _chart(
     if kind == "ewma":
         return [
             control_limits.ewma(
-                plain.statistic, float(plain.center[0]), plain.sigma,
-                weight=options["weight"], nsigmas=options["nsigmas"],
+                plain.statistic,
+                float(plain.center[0]),
+                plain.sigma,
+                weight=options["weight"],
+                nsigmas=options["nsigmas"],
             )
         ], math.nan
     z = _positions(plain)
@@ -573,7 +651,9 @@ def _attribute_chart(
     is_share = kind.startswith("p")
     if is_share and np.any(total > size):
         raise refusal("kind", "'u' or 'u_prime' when a count exceeds its denominator", kind)
-    plain = (control_limits.p_limits if is_share else control_limits.u_limits)(total, size, baseline)
+    plain = (control_limits.p_limits if is_share else control_limits.u_limits)(
+        total, size, baseline
+    )
     inside = plain.sigma[baseline]
     sigma_z = (
         control_limits.laney_sigma_z(plain.statistic[baseline], plain.center[baseline], inside)
@@ -596,8 +676,9 @@ def _seasonal_chart(groups: _Subgroups, baseline: Flags) -> Limits:
     rate = groups.total / groups.size
     with np.errstate(divide="ignore", invalid="ignore"):
         sigma = np.where(scores != 0, (rate - expected / groups.size) / scores, 1.0)
-    return Limits(rate, expected / groups.size, lower / groups.size, upper / groups.size,
-                  np.abs(sigma))
+    return Limits(
+        rate, expected / groups.size, lower / groups.size, upper / groups.size, np.abs(sigma)
+    )
 
 
 def _measurement_chart(groups: _Subgroups, baseline: Flags) -> Limits:
@@ -637,18 +718,27 @@ def _judge(
     main = charts[0]
     if len(charts) > 1:
         larger = np.abs(charts[1].statistic) > np.abs(main.statistic)
-        main = Limits(np.where(larger, charts[1].statistic, main.statistic), main.center,
-                      main.lower, main.upper, main.sigma)
+        main = Limits(
+            np.where(larger, charts[1].statistic, main.statistic),
+            main.center,
+            main.lower,
+            main.upper,
+            main.sigma,
+        )
     if rules == "anhoej" and kind not in {"ewma", "cusum"}:
         runs = run_rules.anhoej(main.statistic, main.center)
         if runs.is_signal:
-            text = (f"longest run {runs.longest_run} (at most {runs.longest_run_max}), "
-                    f"{runs.crossings} crossings (at least {runs.crossings_min})")
+            text = (
+                f"longest run {runs.longest_run} (at most {runs.longest_run_max}), "
+                f"{runs.crossings} crossings (at least {runs.crossings_min})"
+            )
             found.setdefault(len(labels) - 1, []).append(("anhoej", text))
     points = [
         {
-            "subgroup": label, "statistic": float(main.statistic[i]),
-            "center": float(main.center[i]), "lower": float(main.lower[i]),
+            "subgroup": label,
+            "statistic": float(main.statistic[i]),
+            "center": float(main.center[i]),
+            "lower": float(main.lower[i]),
             "upper": float(main.upper[i]),
             "rules": "; ".join(dict.fromkeys(name for name, _ in found.get(i, ()))),
         }
@@ -691,11 +781,13 @@ def _caveats(
             "did not enter the chart."
         )
     if all(point["upper"] == point["lower"] for point in points):
-        sentences.append("The baseline does not vary at all: check that the data are measured anew.")
-    if kind in {"p", "u"} and sigma_z > 1.5:  # noqa: PLR2004
+        sentences.append(
+            "The baseline does not vary at all: check that the data are measured anew."
+        )
+    if kind in {"p", "u"} and sigma_z > 1.5:
         sentences.append(
             f"The rate varies {sigma_z:.1f} times as much as chance: use kind='{kind}_prime'."
         )
-    if kind in {"p_prime", "u_prime"} and sigma_z < 0.8:  # noqa: PLR2004
+    if kind in {"p_prime", "u_prime"} and sigma_z < 0.8:
         sentences.append("The rate varies less than chance: the same cases may be counted twice.")
     return tuple(sentences)

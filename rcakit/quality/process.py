@@ -48,7 +48,10 @@ class CapabilityResult(Result):
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "indices": {
-            "index": "String", "estimate": "Float64", "ci_lower": "Float64", "ci_upper": "Float64",
+            "index": "String",
+            "estimate": "Float64",
+            "ci_lower": "Float64",
+            "ci_upper": "Float64",
         }
     }
 
@@ -68,9 +71,14 @@ class CapabilityResult(Result):
         )
         return (
             Finding(
-                claim=claim, kind="measurement", estimate=row["estimate"],
-                ci_lower=row["ci_lower"], ci_upper=row["ci_upper"], unit="per million",
-                n_obs=self.n_obs, method="counted defects, exact binomial interval",
+                claim=claim,
+                kind="measurement",
+                estimate=row["estimate"],
+                ci_lower=row["ci_lower"],
+                ci_upper=row["ci_upper"],
+                unit="per million",
+                n_obs=self.n_obs,
+                method="counted defects, exact binomial interval",
                 caveats=self.caveats,
                 evidence={item["index"]: item["estimate"] for item in self.indices},
             ),
@@ -109,9 +117,13 @@ class ParetoResult(Result):
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "categories": {
-            "category": "Unknown", "amount": "Float64", "share": "Float64",
-            "share_ci_lower": "Float64", "share_ci_upper": "Float64",
-            "cumulative_share": "Float64", "is_vital": "Boolean",
+            "category": "Unknown",
+            "amount": "Float64",
+            "share": "Float64",
+            "share_ci_lower": "Float64",
+            "share_ci_upper": "Float64",
+            "cumulative_share": "Float64",
+            "is_vital": "Boolean",
         }
     }
 
@@ -132,8 +144,14 @@ class ParetoResult(Result):
         )
         return (
             Finding(
-                claim=claim, kind="driver", estimate=share, ci_lower=float(low),
-                ci_upper=float(high), unit="share", n_obs=self.n_obs, method="Pareto count",
+                claim=claim,
+                kind="driver",
+                estimate=share,
+                ci_lower=float(low),
+                ci_upper=float(high),
+                unit="share",
+                n_obs=self.n_obs,
+                method="Pareto count",
                 caveats=self.caveats,
             ),
         )
@@ -211,7 +229,9 @@ def capability(
     if defects is not None:
         raise refusal("defects", "left out when value is given", defects)
     if lower is None and upper is None:
-        raise refusal("upper", "a number when lower is left out", upper, "Capability needs a limit.")
+        raise refusal(
+            "upper", "a number when lower is left out", upper, "Capability needs a limit."
+        )
     low = -math.inf if lower is None else check_number(lower, "lower")
     high = math.inf if upper is None else check_number(upper, "upper")
     if low >= high:
@@ -279,7 +299,9 @@ def pareto(
     check_number(vital_share, "vital_share", gt=0, le=1, hint="0.8 is Pareto's share.")
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
     table = frames.aggregate(data, keys=category, sums=[value] if value else [])
-    table = table.with_columns(amount=(pl.col(value) if value else pl.col("n_rows")).cast(pl.Float64))
+    table = table.with_columns(
+        amount=(pl.col(value) if value else pl.col("n_rows")).cast(pl.Float64)
+    )
     table = table.sort(["amount", category], descending=[True, False], nulls_last=True)
     amount = table["amount"].to_numpy()
     total, n_obs = float(amount.sum()), int(table["n_rows"].sum())
@@ -296,8 +318,11 @@ def pareto(
     low, high = (unknown, unknown) if value else (low, high)
     rows = tuple(
         {
-            "category": name, "amount": float(amount[i]), "share": float(share[i]),
-            "share_ci_lower": float(low[i]), "share_ci_upper": float(high[i]),
+            "category": name,
+            "amount": float(amount[i]),
+            "share": float(share[i]),
+            "share_ci_lower": float(low[i]),
+            "share_ci_upper": float(high[i]),
             "cumulative_share": float(min(cumulative[i], 1.0)),
             "is_vital": bool(cumulative[i] - share[i] < vital_share - 1e-12),
         }
@@ -325,7 +350,12 @@ def _counted_capability(
 
 
 def _measured_indices(
-    x: "np.ndarray[Any, np.dtype[np.float64]]", low: float, high: float, level: float, *, ordered: bool
+    x: "np.ndarray[Any, np.dtype[np.float64]]",
+    low: float,
+    high: float,
+    level: float,
+    *,
+    ordered: bool,
 ) -> list[Record]:
     """Return Cp and Cpk from moving ranges (when ordered), Pp and Ppk from all values."""
     n, mean = x.size, float(np.mean(x))
@@ -336,9 +366,15 @@ def _measured_indices(
     rows = []
     for both, nearer, sigma, df in kinds:
         if math.isfinite(high - low):
-            rows.append(_index(both, index.potential(high - low, sigma, df, confidence_level=level)))
-        rows.append(_index(nearer, index.realised(
-            mean, sigma, low, high, n_obs=n, df=df, confidence_level=level)))
+            rows.append(
+                _index(both, index.potential(high - low, sigma, df, confidence_level=level))
+            )
+        rows.append(
+            _index(
+                nearer,
+                index.realised(mean, sigma, low, high, n_obs=n, df=df, confidence_level=level),
+            )
+        )
     return rows
 
 
@@ -347,7 +383,9 @@ def _defect_rows(defects: float, n_obs: int, level: float) -> list[Record]:
     level_of = index.sigma_level
     return [
         _index("dpmo", (estimate, low, high)),
-        _index("sigma_level", (level_of(estimate / 1e6), level_of(high / 1e6), level_of(low / 1e6))),
+        _index(
+            "sigma_level", (level_of(estimate / 1e6), level_of(high / 1e6), level_of(low / 1e6))
+        ),
     ]
 
 

@@ -62,16 +62,26 @@ class AgreementResult(Result):
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "coefficients": {
-            "coefficient": "String", "estimate": "Float64", "ci_lower": "Float64",
-            "ci_upper": "Float64", "n_items": "Int64", "n_raters": "Int64",
+            "coefficient": "String",
+            "estimate": "Float64",
+            "ci_lower": "Float64",
+            "ci_upper": "Float64",
+            "n_items": "Int64",
+            "n_raters": "Int64",
         },
         "raters": {
-            "rater": "Unknown", "n_obs": "Int64", "agreement": "Float64",
-            "accuracy": "Float64", "is_inverted": "Boolean", "n_repeats": "Int64",
+            "rater": "Unknown",
+            "n_obs": "Int64",
+            "agreement": "Float64",
+            "accuracy": "Float64",
+            "is_inverted": "Boolean",
+            "n_repeats": "Int64",
             "repeat_agreement": "Float64",
         },
         "categories": {
-            "category": "Unknown", "prevalence": "Float64", "specific_agreement": "Float64",
+            "category": "Unknown",
+            "prevalence": "Float64",
+            "specific_agreement": "Float64",
         },
     }
 
@@ -115,13 +125,19 @@ class AgreementResult(Result):
         said = f"Two ratings of the same item agree {wording.percent(observed['estimate'])} of the time"
         if math.isnan(alpha["ci_lower"]) or alpha["n_items"] < SMALLEST_CELL:
             return withheld(
-                "measurement", f"{said}; agreement beyond chance cannot be told.",
+                "measurement",
+                f"{said}; agreement beyond chance cannot be told.",
                 why="all ratings are alike, or too few items were rated twice",
-                unit="alpha", method=method, n_obs=alpha["n_items"], caveats=self.caveats,
+                unit="alpha",
+                method=method,
+                n_obs=alpha["n_items"],
+                caveats=self.caveats,
             )
         word = (
-            "good enough to rely on" if alpha["ci_lower"] >= _RELIABLE
-            else "good enough for tentative conclusions" if alpha["estimate"] >= _TENTATIVE
+            "good enough to rely on"
+            if alpha["ci_lower"] >= _RELIABLE
+            else "good enough for tentative conclusions"
+            if alpha["estimate"] >= _TENTATIVE
             else "too low to rely on"
         )
         claim = (
@@ -129,9 +145,15 @@ class AgreementResult(Result):
             f"({alpha['ci_lower']:.2f} to {alpha['ci_upper']:.2f}), {word}."
         )
         return Finding(
-            claim=claim, kind="measurement", estimate=alpha["estimate"],
-            ci_lower=alpha["ci_lower"], ci_upper=alpha["ci_upper"], unit="alpha",
-            n_obs=alpha["n_items"], method=method, caveats=self.caveats,
+            claim=claim,
+            kind="measurement",
+            estimate=alpha["estimate"],
+            ci_lower=alpha["ci_lower"],
+            ci_upper=alpha["ci_upper"],
+            unit="alpha",
+            n_obs=alpha["n_items"],
+            method=method,
+            caveats=self.caveats,
             evidence={row["coefficient"]: row["estimate"] for row in self.coefficients},
         )
 
@@ -144,8 +166,14 @@ class AgreementResult(Result):
             f"coefficient, which does not, is {ac['estimate']:.2f}."
         )
         return Finding(
-            claim=claim, kind="measurement", estimate=ac["estimate"], ci_lower=ac["ci_lower"],
-            ci_upper=ac["ci_upper"], unit="AC1", n_obs=ac["n_items"], method="Gwet's AC",
+            claim=claim,
+            kind="measurement",
+            estimate=ac["estimate"],
+            ci_lower=ac["ci_lower"],
+            ci_upper=ac["ci_upper"],
+            unit="AC1",
+            n_obs=ac["n_items"],
+            method="Gwet's AC",
             next_steps=("Add items of the rare category to the sample before judging reviewers.",),
         )
 
@@ -154,20 +182,30 @@ class AgreementResult(Result):
         if not inverted:
             return []
         n_obs = sum(row["n_obs"] for row in inverted)
-        accuracy = float(np.average(
-            [row["accuracy"] for row in inverted], weights=[row["n_obs"] for row in inverted]
-        ))
+        accuracy = float(
+            np.average(
+                [row["accuracy"] for row in inverted], weights=[row["n_obs"] for row in inverted]
+            )
+        )
         low, high = _wilson(accuracy * n_obs, n_obs)
         claim = (
             f"{wording.plural(len(inverted), 'rater')} of {len(self.raters)} "
             f"label{'s' if len(inverted) == 1 else ''} against all others more often than with "
             f"them (accuracy {wording.percent(accuracy)}): labels are probably swapped."
         )
-        return [Finding(
-            claim=claim, kind="measurement", estimate=accuracy, ci_lower=low, ci_upper=high,
-            unit="share of items", n_obs=n_obs, method="Dawid–Skene model",
-            next_steps=("Check the label set and tool of the rater at the top of `raters`.",),
-        )]
+        return [
+            Finding(
+                claim=claim,
+                kind="measurement",
+                estimate=accuracy,
+                ci_lower=low,
+                ci_upper=high,
+                unit="share of items",
+                n_obs=n_obs,
+                method="Dawid–Skene model",
+                next_steps=("Check the label set and tool of the rater at the top of `raters`.",),
+            )
+        ]
 
 
 def agreement(
@@ -246,13 +284,23 @@ def agreement(
     patterns = coefficient.find_patterns(ratings.codes, len(categories))
     _check_rated_twice(ratings, patterns)
     estimates = coefficient.resampled(
-        patterns, values, level, n_resamples=n_resamples, confidence_level=confidence_level,
+        patterns,
+        values,
+        level,
+        n_resamples=n_resamples,
+        confidence_level=confidence_level,
         rng=np.random.default_rng(rng),
     )
     n_items, n_raters = int(patterns.frequency.sum()), len(ratings.raters)
     table = tuple(
-        {"coefficient": name, "estimate": row[0], "ci_lower": row[1], "ci_upper": row[2],
-         "n_items": n_items, "n_raters": n_raters}
+        {
+            "coefficient": name,
+            "estimate": row[0],
+            "ci_lower": row[1],
+            "ci_upper": row[2],
+            "n_items": n_items,
+            "n_raters": n_raters,
+        }
         for name, row in estimates.items()
     )
     by_category = _categories(patterns, categories)
@@ -261,7 +309,9 @@ def agreement(
     return AgreementResult(
         coefficients=table,
         raters=_raters(ratings, coefficient.agreement_weights(values, level), model),
-        categories=by_category, level=level, has_paradox=paradox,
+        categories=by_category,
+        level=level,
+        has_paradox=paradox,
         caveats=_caveats(rows.height - given.height, ratings, n_items, n_raters),
         library=frames.library(data),
         _consensus=lambda: _consensus(ratings, categories, model),
@@ -312,14 +362,12 @@ def _scale(
     return categories, values
 
 
-def _matrix(
-    rows: "pl.DataFrame", names: tuple[str, str, str], categories: list[Any]
-) -> _Ratings:
+def _matrix(rows: "pl.DataFrame", names: tuple[str, str, str], categories: list[Any]) -> _Ratings:
     """Arrange ratings as items by raters; the first of repeated ratings counts."""
     item, rater, label = (rows[name] for name in names)
     items, item_at = _numbered(item)
     raters, rater_at = _numbered(rater)
-    if len(raters) < 2:  # noqa: PLR2004
+    if len(raters) < 2:
         raise NotEnoughDataError(
             f"agreement needs at least two raters, got {len(raters)} in column {names[1]!r}. "
             "Have a second person rate a random sample."
@@ -334,7 +382,9 @@ def _matrix(
     is_repeat[np.unique(cell, return_index=True)[1]] = False
     same = code[is_repeat] == matrix[cell[is_repeat]]
     return _Ratings(
-        codes=codes, items=items, raters=raters.to_list(),
+        codes=codes,
+        items=items,
+        raters=raters.to_list(),
         n_repeats=np.bincount(rater_at[is_repeat], minlength=n),
         repeats_agreed=np.bincount(rater_at[is_repeat], same, minlength=n).astype(np.int64),
     )
@@ -366,20 +416,20 @@ def _check_rated_twice(ratings: _Ratings, patterns: Patterns) -> None:
 def _model(ratings: _Ratings, patterns: Patterns) -> DawidSkene | None:
     """Fit rater accuracies on the different rows; None where two raters cannot tell."""
     enough = np.sum(np.any(ratings.codes >= 0, axis=0)) >= _RATERS_FOR_ACCURACY
-    if not enough or patterns.n_categories < 2:  # noqa: PLR2004
+    if not enough or patterns.n_categories < 2:
         return None
     return dawid_skene(patterns.codes, patterns.n_categories, frequency=patterns.frequency)
 
 
-def _raters(
-    ratings: _Ratings, weights: Floats, model: DawidSkene | None
-) -> tuple[Record, ...]:
+def _raters(ratings: _Ratings, weights: Floats, model: DawidSkene | None) -> tuple[Record, ...]:
     n_obs, agreed = coefficient.rater_agreement(ratings.codes, weights)
     accuracy = np.full(n_obs.shape, np.nan) if model is None else model.accuracy
     chance = 1 / weights.shape[0]
     rows = [
         {
-            "rater": name, "n_obs": int(n_obs[i]), "agreement": float(agreed[i]),
+            "rater": name,
+            "n_obs": int(n_obs[i]),
+            "agreement": float(agreed[i]),
             "accuracy": float(accuracy[i]) if n_obs[i] else math.nan,
             "is_inverted": bool(
                 n_obs[i] >= SMALLEST_CELL and _wilson(accuracy[i] * n_obs[i], n_obs[i])[1] < chance
@@ -387,7 +437,8 @@ def _raters(
             "n_repeats": int(ratings.n_repeats[i]),
             "repeat_agreement": (
                 float(ratings.repeats_agreed[i] / ratings.n_repeats[i])
-                if ratings.n_repeats[i] else math.nan
+                if ratings.n_repeats[i]
+                else math.nan
             ),
         }
         for i, name in enumerate(ratings.raters)
@@ -410,7 +461,8 @@ def _categories(patterns: Patterns, categories: list[Any]) -> tuple[Record, ...]
     agreed = weight @ (counts * (counts - 1) / (rated - 1))
     return tuple(
         {
-            "category": name, "prevalence": float(total[i] / total.sum()),
+            "category": name,
+            "prevalence": float(total[i] / total.sum()),
             "specific_agreement": float(agreed[i] / total[i]) if total[i] else math.nan,
         }
         for i, name in enumerate(categories)
@@ -422,8 +474,8 @@ def _is_paradox(
 ) -> bool:
     """Tell whether raters agree nearly always while kappa says hardly beyond chance."""
     observed, kappa = estimates["percent_agreement"][0], estimates["fleiss_kappa"][0]
-    one_sided = max(row["prevalence"] for row in categories) >= 0.85  # noqa: PLR2004
-    return bool(one_sided and observed >= 0.85 and kappa < 0.4)  # noqa: PLR2004
+    one_sided = max(row["prevalence"] for row in categories) >= 0.85
+    return bool(one_sided and observed >= 0.85 and kappa < 0.4)
 
 
 def _consensus(
@@ -440,23 +492,28 @@ def _consensus(
         else item_posterior(ratings.codes, model.prevalence, model.confusion)
     )
     best = np.argmax(chance, axis=1)
-    return pl.DataFrame({
-        "item": ratings.items,
-        "label": pl.Series([categories[i] for i in best]),
-        "probability": chance[np.arange(best.size), best],
-    })
+    return pl.DataFrame(
+        {
+            "item": ratings.items,
+            "label": pl.Series([categories[i] for i in best]),
+            "probability": chance[np.arange(best.size), best],
+        }
+    )
 
 
 def _caveats(n_missing: int, ratings: _Ratings, n_items: int, n_raters: int) -> tuple[str, ...]:
     sentences = []
     if n_missing:
-        sentences.append(f"{wording.plural(n_missing, 'rating')} without item, rater or label "
-                         "did not count.")
+        sentences.append(
+            f"{wording.plural(n_missing, 'rating')} without item, rater or label did not count."
+        )
     alone = len(ratings.items) - n_items
     if alone:
-        sentences.append(f"{wording.plural(alone, 'item')} with a single rating say nothing about "
-                         "agreement and did not count.")
-    if n_items < 30:  # noqa: PLR2004
+        sentences.append(
+            f"{wording.plural(alone, 'item')} with a single rating say nothing about "
+            "agreement and did not count."
+        )
+    if n_items < 30:
         sentences.append(f"Only {n_items} items were rated twice: intervals are rough.")
     if n_raters < _RATERS_FOR_ACCURACY:
         sentences.append("Two raters cannot show who is right: a third would.")

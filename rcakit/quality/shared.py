@@ -56,8 +56,13 @@ class SharedErrorResult(Result):
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "measures": {
-            "measure": "String", "before": "Float64", "after": "Float64", "effect": "Float64",
-            "effect_ci_lower": "Float64", "effect_ci_upper": "Float64", "n_before": "Int64",
+            "measure": "String",
+            "before": "Float64",
+            "after": "Float64",
+            "effect": "Float64",
+            "effect_ci_lower": "Float64",
+            "effect_ci_upper": "Float64",
+            "n_before": "Int64",
             "n_after": "Int64",
         }
     }
@@ -73,9 +78,14 @@ class SharedErrorResult(Result):
         method = "before and after, errors widened by the variation between periods"
         if self.verdict == "cannot_tell":
             return (
-                withheld("verdict", "Whether reviewers and auditors share an error cannot be told.",
-                         why="too few audited or appealed cases, or intervals too wide",
-                         unit="rate", method=method, n_obs=agreed["n_before"] + agreed["n_after"]),
+                withheld(
+                    "verdict",
+                    "Whether reviewers and auditors share an error cannot be told.",
+                    why="too few audited or appealed cases, or intervals too wide",
+                    unit="rate",
+                    method=method,
+                    n_obs=agreed["n_before"] + agreed["n_after"],
+                ),
             )
         moved = (
             f"appeal overturns went from {wording.percent(overturned['before'])} to "
@@ -84,7 +94,7 @@ class SharedErrorResult(Result):
         )
         say = {
             "shared_error": f"Audits missed it: {moved}. Reviewers and auditors probably follow the "
-                            "same wrong reading of a guideline.",
+            "same wrong reading of a guideline.",
             "quality_fell": f"Audits and appeals agree that quality fell: {moved}.",
             "no_alarm": f"No sign of a shared error: {moved}.",
         }[self.verdict]
@@ -92,15 +102,24 @@ class SharedErrorResult(Result):
             "ruled_out" if self.verdict == "no_alarm" else "change"
         )
         steps = (
-            ("Let someone outside the team re-audit a random sample against the current guideline.",)
-            if self.verdict == "shared_error" else ()
+            (
+                "Let someone outside the team re-audit a random sample against the current guideline.",
+            )
+            if self.verdict == "shared_error"
+            else ()
         )
         return (
             Finding(
-                claim=say, kind=kind, estimate=overturned["effect"],
-                ci_lower=overturned["effect_ci_lower"], ci_upper=overturned["effect_ci_upper"],
-                unit="overturn rate", n_obs=overturned["n_before"] + overturned["n_after"],
-                method=method, next_steps=steps, evidence={"verdict": self.verdict},
+                claim=say,
+                kind=kind,
+                estimate=overturned["effect"],
+                ci_lower=overturned["effect_ci_lower"],
+                ci_upper=overturned["effect_ci_upper"],
+                unit="overturn rate",
+                n_obs=overturned["n_before"] + overturned["n_after"],
+                method=method,
+                next_steps=steps,
+                evidence={"verdict": self.verdict},
                 caveats=("Who appeals may have changed; check the appeal rate too.",),
             ),
         )
@@ -180,12 +199,15 @@ def shared_error(
         if table.filter(table[part] > table[whole]).height:
             raise SchemaError(f"column {part!r} must not exceed {whole!r} in any period.")
     after, first = _after(table, time, split_at)
-    measures = tuple(
+    agreement, overturn = (
         _moved(name, table[part].to_numpy(), table[whole].to_numpy(), after, confidence_level)
-        for name, part, whole in (("agreement", agreed, audited), ("overturn", overturned, appealed))
+        for name, part, whole in (
+            ("agreement", agreed, audited),
+            ("overturn", overturned, appealed),
+        )
     )
-    return SharedErrorResult(measures, _verdict(*measures, margin), first, margin,
-                             frames.library(data))
+    verdict = _verdict(agreement, overturn, margin)
+    return SharedErrorResult((agreement, overturn), verdict, first, margin, frames.library(data))
 
 
 def _after(
@@ -203,8 +225,10 @@ def _after(
     day = check_date(split_at, "split_at")
     after = np.array([(x.date() if isinstance(x, dt.datetime) else x) >= day for x in labels])
     if after.all() or not after.any():
-        raise NotEnoughDataError(f"split_at={day} leaves no period on one side; data reach from "
-                                 f"{labels[0]} to {labels[-1]}.")
+        raise NotEnoughDataError(
+            f"split_at={day} leaves no period on one side; data reach from "
+            f"{labels[0]} to {labels[-1]}."
+        )
     return after, day
 
 
@@ -231,9 +255,14 @@ def _moved(
     half = normal_quantile(confidence_level) * error
     effect = rates[1] - rates[0]
     return {
-        "measure": name, "before": rates[0], "after": rates[1], "effect": effect,
-        "effect_ci_lower": effect - half, "effect_ci_upper": effect + half,
-        "n_before": int(cases[0]), "n_after": int(cases[1]),
+        "measure": name,
+        "before": rates[0],
+        "after": rates[1],
+        "effect": effect,
+        "effect_ci_lower": effect - half,
+        "effect_ci_upper": effect + half,
+        "n_before": int(cases[0]),
+        "n_after": int(cases[1]),
     }
 
 
@@ -244,5 +273,5 @@ def _verdict(agreed: Record, overturned: Record, margin: float) -> Verdict:
         if agreed["effect_ci_upper"] < 0:
             return "quality_fell"
         return "shared_error" if agreed["effect_ci_lower"] > -margin else "cannot_tell"
-    narrow = overturned["effect_ci_upper"] - overturned["effect_ci_lower"] < 0.2  # noqa: PLR2004
+    narrow = overturned["effect_ci_upper"] - overturned["effect_ci_lower"] < 0.2
     return "no_alarm" if narrow else "cannot_tell"

@@ -56,10 +56,18 @@ class FunnelResult(Result):
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "units": {
-            "unit": "String", "n_obs": "Float64", "rate": "Float64", "lower": "Float64",
-            "upper": "Float64", "pvalue": "Float64", "qvalue": "Float64",
-            "shrunken_rate": "Float64", "shrunken_ci_lower": "Float64",
-            "shrunken_ci_upper": "Float64", "position": "String", "rank_lower": "Int64",
+            "unit": "String",
+            "n_obs": "Float64",
+            "rate": "Float64",
+            "lower": "Float64",
+            "upper": "Float64",
+            "pvalue": "Float64",
+            "qvalue": "Float64",
+            "shrunken_rate": "Float64",
+            "shrunken_ci_lower": "Float64",
+            "shrunken_ci_upper": "Float64",
+            "position": "String",
+            "rank_lower": "Int64",
             "rank_upper": "Int64",
         }
     }
@@ -93,9 +101,14 @@ class FunnelResult(Result):
                 f"No unit of {len(self.units)} can be told apart from the others: a ranking would "
                 f"rank chance."
             ),
-            kind="ruled_out", estimate=float(gap[worst]), ci_lower=float(gap[worst] - half),
-            ci_upper=float(gap[worst] + half), unit="rate", n_obs=int(sizes.sum()),
-            method="funnel with variation between units", caveats=self.caveats,
+            kind="ruled_out",
+            estimate=float(gap[worst]),
+            ci_lower=float(gap[worst] - half),
+            ci_upper=float(gap[worst] + half),
+            unit="rate",
+            n_obs=int(sizes.sum()),
+            method="funnel with variation between units",
+            caveats=self.caveats,
         )
 
     def _apart(self, row: Record) -> Finding:
@@ -107,9 +120,15 @@ class FunnelResult(Result):
             f"where {wording.percent(row['lower'])} to {wording.percent(row['upper'])} is ordinary."
         )
         return Finding(
-            claim=claim, kind="difference", estimate=estimate, ci_lower=estimate - half,
-            ci_upper=estimate + half, unit="rate", n_obs=int(row["n_obs"]),
-            method="funnel with variation between units", caveats=self.caveats,
+            claim=claim,
+            kind="difference",
+            estimate=estimate,
+            ci_lower=estimate - half,
+            ci_upper=estimate + half,
+            unit="rate",
+            n_obs=int(row["n_obs"]),
+            method="funnel with variation between units",
+            caveats=self.caveats,
             segment={"unit": row["unit"]},
             next_steps=("Compare how the unit works with one inside the funnel of like size.",),
         )
@@ -199,26 +218,38 @@ def funnel(
     count, size, variance = _rates(cells, names, adjusted=bool(strata))
     fitted = cone.fit_funnel(count, size, confidence_level=confidence_level, variance=variance)
     low, high = cone.rank_intervals(
-        fitted.shrunken, fitted.shrunken_sd, confidence_level=confidence_level,
+        fitted.shrunken,
+        fitted.shrunken_sd,
+        confidence_level=confidence_level,
         rng=np.random.default_rng(rng),
     )
     qvalue = benjamini_hochberg(fitted.pvalue)
     z, alpha = normal_quantile(confidence_level), 1 - confidence_level
     rows = tuple(
         {
-            "unit": name, "n_obs": float(size[i]), "rate": float(count[i] / size[i]),
-            "lower": float(fitted.lower[i]), "upper": float(fitted.upper[i]),
-            "pvalue": float(fitted.pvalue[i]), "qvalue": float(qvalue[i]),
+            "unit": name,
+            "n_obs": float(size[i]),
+            "rate": float(count[i] / size[i]),
+            "lower": float(fitted.lower[i]),
+            "upper": float(fitted.upper[i]),
+            "pvalue": float(fitted.pvalue[i]),
+            "qvalue": float(qvalue[i]),
             "shrunken_rate": float(fitted.shrunken[i]),
             "shrunken_ci_lower": float(fitted.shrunken[i] - z * fitted.shrunken_sd[i]),
             "shrunken_ci_upper": float(fitted.shrunken[i] + z * fitted.shrunken_sd[i]),
             "position": _position(count[i] / size[i], fitted.target, qvalue[i], alpha),
-            "rank_lower": int(low[i]), "rank_upper": int(high[i]),
+            "rank_lower": int(low[i]),
+            "rank_upper": int(high[i]),
         }
         for i, name in enumerate(names)
     )
-    return FunnelResult(rows, fitted.target, fitted.between_sd,
-                        _caveats(pooled, len(names), members, strata), frames.library(data))
+    return FunnelResult(
+        rows,
+        fitted.target,
+        fitted.between_sd,
+        _caveats(pooled, len(names), members, strata),
+        frames.library(data),
+    )
 
 
 def _cells(
@@ -279,7 +310,8 @@ def _rates(
     order = {name: i for i, name in enumerate(names)}
     at = np.array([order[name] for name in cells["unit"].to_list()])
     count, size = cells["count"].to_numpy(), cells["size"].to_numpy()
-    events, cases = np.bincount(at, count), np.bincount(at, size)
+    events = np.bincount(at, count).astype(np.float64)
+    cases = np.bincount(at, size).astype(np.float64)
     if not adjusted:
         return events, cases, None
     expected, variance = cone.case_mix_expected(
@@ -301,11 +333,13 @@ def _caveats(
 ) -> tuple[str, ...]:
     sentences = []
     if n_pooled:
-        sentences.append(f"{wording.plural(n_pooled, 'unit')} too small to show alone "
-                         f"{'is left out' if n_pooled == 1 else 'are shown together'}.")
+        sentences.append(
+            f"{wording.plural(n_pooled, 'unit')} too small to show alone "
+            f"{'is left out' if n_pooled == 1 else 'are shown together'}."
+        )
     if members is None:
         sentences.append("Units were not checked for ten members: do not use people as units.")
-    if n_units < 10:  # noqa: PLR2004
+    if n_units < 10:
         sentences.append(f"With {n_units} units their ordinary variation is poorly known.")
     if not strata:
         sentences.append("Case mix was not adjusted: units with harder work look worse.")

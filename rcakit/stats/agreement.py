@@ -78,7 +78,7 @@ def find_patterns(codes: Ints, n_categories: int) -> Patterns:
     """
     rated = codes[np.sum(codes >= 0, axis=1) > 1]
     base, n_raters = n_categories + 1, codes.shape[1]
-    if n_raters * np.log2(max(base, 2)) < 62:  # noqa: PLR2004 - bits of a whole number
+    if n_raters * np.log2(max(base, 2)) < 62:
         key = (rated + 1) @ (base ** np.arange(n_raters, dtype=np.int64))
         _, first, inverse, frequency = np.unique(
             key, return_index=True, return_inverse=True, return_counts=True
@@ -237,11 +237,9 @@ def _beyond(observed: Floats, chance: Floats) -> Floats:
 
 def _gwet_chance(prevalence: Floats, weights: Floats) -> Floats:
     k = weights.shape[0]
-    if k < 2:  # noqa: PLR2004 - one category leaves nothing to chance
+    if k < 2:
         return np.ones(prevalence.shape[0])
-    return np.asarray(
-        weights.sum() / (k * (k - 1)) * np.sum(prevalence * (1 - prevalence), axis=1)
-    )
+    return np.asarray(weights.sum() / (k * (k - 1)) * np.sum(prevalence * (1 - prevalence), axis=1))
 
 
 def _cohen(patterns: Patterns, weights: Floats, draws: Floats) -> Floats:
@@ -287,7 +285,7 @@ def _krippendorff(patterns: Patterns, values: Floats, level: Level, draws: Float
     else:
         within, expected = _ordinal_disagreement(counts, rated, draws)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(expected > 1e-12, 1 - within / expected, np.nan)  # noqa: PLR2004
+        return np.where(expected > 1e-12, 1 - within / expected, np.nan)
 
 
 def _ordinal_disagreement(counts: Floats, rated: Floats, draws: Floats) -> tuple[Floats, Floats]:
@@ -321,7 +319,7 @@ def _fisher_interval(
     estimate: float, drawn: Floats, n_items: int, confidence_level: float
 ) -> tuple[float, float, float]:
     known = drawn[~np.isnan(drawn)]
-    if np.isnan(estimate) or known.size < 2:  # noqa: PLR2004 - no spread without two
+    if np.isnan(estimate) or known.size < 2:
         return estimate, np.nan, np.nan
     if abs(estimate) >= 1 - 1e-9:  # no disagreement was seen: the rule of three bounds it
         return estimate, estimate - np.sign(estimate) * min(1.0, 3 / n_items), estimate

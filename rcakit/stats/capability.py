@@ -38,7 +38,13 @@ def potential(width: float, sigma: float, df: float, *, confidence_level: float 
 
 
 def realised(
-    mean: float, sigma: float, lower: float, upper: float, *, n_obs: int, df: float,
+    mean: float,
+    sigma: float,
+    lower: float,
+    upper: float,
+    *,
+    n_obs: int,
+    df: float,
     confidence_level: float = 0.95,
 ) -> Interval:
     """Return Cpk (or Ppk): distance to the nearer limit over three standard deviations.

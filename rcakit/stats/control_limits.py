@@ -25,8 +25,8 @@ __all__ = [
     "laney_limits",
     "laney_sigma_z",
     "moving_range_sigma",
-    "negative_binomial_scores",
     "negative_binomial_limits",
+    "negative_binomial_scores",
     "np_limits",
     "p_limits",
     "r_limits",
@@ -322,10 +322,11 @@ def negative_binomial_limits(expected: Floats, alpha: float) -> tuple[Floats, Fl
     from scipy import stats
 
     tails = special.ndtr([-_SIGMAS, _SIGMAS])
-    if alpha > 0:
-        spread = stats.nbinom(1 / alpha, 1 / (1 + alpha * expected))
-    else:
-        spread = stats.poisson(expected)
+    spread = (
+        stats.nbinom(1 / alpha, 1 / (1 + alpha * expected))
+        if alpha > 0
+        else stats.poisson(expected)
+    )
     return spread.ppf(tails[0]).astype(np.float64), spread.ppf(tails[1]).astype(np.float64)
 
 

@@ -4,6 +4,7 @@ Raters who err independently betray their accuracy by how they agree: the model 
 fitted by expectation maximisation.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,8 +78,9 @@ def dawid_skene(
     prior = np.full((n_categories, n_categories), 0.3 / max(n_categories - 1, 1))
     np.fill_diagonal(prior, 0.7)
     given = _given(codes, n_categories)
-    iteration = 0
-    for iteration in range(1, max_iterations + 1):
+    n_iterations, moved = 0, math.inf
+    while n_iterations < max_iterations and moved >= tolerance:
+        n_iterations += 1
         weighted = posterior * weight[:, None]
         prevalence = weighted.sum(axis=0) + 1.0
         prevalence /= prevalence.sum()
@@ -89,10 +91,8 @@ def dawid_skene(
         updated = _posterior(given, prevalence, confusion, codes.shape[0])
         moved = float(np.max(np.abs(updated - posterior)))
         posterior = updated
-        if moved < tolerance:
-            break
     right = np.einsum("rkk->rk", confusion)
-    return DawidSkene(posterior, prevalence, confusion, right @ prevalence, iteration)
+    return DawidSkene(posterior, prevalence, confusion, right @ prevalence, n_iterations)
 
 
 def item_posterior(codes: Ints, prevalence: Floats, confusion: Floats) -> Floats:
@@ -105,9 +105,7 @@ def item_posterior(codes: Ints, prevalence: Floats, confusion: Floats) -> Floats
     prevalence, confusion
         From `dawid_skene`.
     """
-    return _posterior(
-        _given(codes, prevalence.size), prevalence, confusion, codes.shape[0]
-    )
+    return _posterior(_given(codes, prevalence.size), prevalence, confusion, codes.shape[0])
 
 
 def _given(codes: Ints, n_categories: int) -> list[list[Ints]]:

@@ -129,7 +129,12 @@ def case_mix_expected(
 
 
 def rank_intervals(
-    mean: Floats, sd: Floats, *, confidence_level: float, rng: np.random.Generator, n_draws: int = 4000
+    mean: Floats,
+    sd: Floats,
+    *,
+    confidence_level: float,
+    rng: np.random.Generator,
+    n_draws: int = 4000,
 ) -> tuple[Ints, Ints]:
     """Return between which ranks each unit lies; 1 is the lowest rate.
 

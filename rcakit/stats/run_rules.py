@@ -28,7 +28,7 @@ class Rule:
 
 def beyond_limits(z: Floats) -> Flags:
     """Find single points beyond three standard errors."""
-    return np.abs(z) > 3.0  # noqa: PLR2004 - the rule
+    return np.abs(z) > 3.0
 
 
 def some_beyond(z: Floats, *, need: int, of: int, distance: float) -> Flags:
@@ -98,7 +98,9 @@ RULE_SETS: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
             Rule("alternating_14", "fourteen in a row up, down", lambda z: alternating(z, run=14)),
             _TWO_OF_THREE,
             _FOUR_OF_FIVE,
-            Rule("hugging_15", "fifteen in a row close to the centre", lambda z: hugging(z, run=15)),
+            Rule(
+                "hugging_15", "fifteen in a row close to the centre", lambda z: hugging(z, run=15)
+            ),
             Rule("avoiding_8", "eight in a row away from the centre", lambda z: avoiding(z, run=8)),
         ),
         "anhoej": (_BEYOND,),
@@ -151,7 +153,7 @@ def anhoej(values: Floats, center: Floats) -> Anhoej:
     side = np.sign(values - center)
     side = side[(side != 0) & ~np.isnan(side)]
     n = side.size
-    if n < 2:  # noqa: PLR2004 - nothing can cross
+    if n < 2:
         return Anhoej(n, n, 0, 0)
     changes = np.flatnonzero(np.diff(side) != 0)
     runs = np.diff(np.r_[-1, changes, n - 1])

@@ -75,9 +75,7 @@ def size_to_compare(
     return math.ceil((root / difference) ** 2)
 
 
-def allocate(
-    n_sample: int, population: Floats, share: Floats, *, minimum: int = 2
-) -> Ints:
+def allocate(n_sample: int, population: Floats, share: Floats, *, minimum: int = 2) -> Ints:
     """Spread a sample over strata so that the overall share is known best (Neyman).
 
     Parameters
@@ -201,9 +199,7 @@ def weighted_share(
     n_effective = spread / variance if variance > 0 and spread > 0 else kish
     # no better than the weights allow: few errors make the variance itself unsure
     n_effective = min(n_effective, 2 * float(checked.sum())) if population is None else n_effective
-    low, high = wilson(
-        estimate * n_effective, n_effective, confidence_level=confidence_level
-    )
+    low, high = wilson(estimate * n_effective, n_effective, confidence_level=confidence_level)
     return estimate, float(low), float(high), n_effective
 
 
@@ -221,5 +217,7 @@ def _smallest(number: int, rate: float, risk: float, *, start: int) -> int:
             return high
     while low < high:
         middle = (low + high) // 2
-        low, high = (middle + 1, high) if special.bdtr(number, middle, rate) > risk else (low, middle)
+        low, high = (
+            (middle + 1, high) if special.bdtr(number, middle, rate) > risk else (low, middle)
+        )
     return low

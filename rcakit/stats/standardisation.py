@@ -32,9 +32,7 @@ class Standardised:
     share_compared: float  # of the group's cases that lie in strata both groups have
 
 
-def direct_standardisation(
-    rate: Floats, variance: Floats, standard: Floats
-) -> tuple[float, float]:
+def direct_standardisation(rate: Floats, variance: Floats, standard: Floats) -> tuple[float, float]:
     """Return a rate at a standard mix, and its variance.
 
     Parameters
@@ -53,8 +51,15 @@ def direct_standardisation(
 
 
 def pooled_gap(
-    mean: Floats, other_mean: Floats, variance: Floats, other_variance: Floats,
-    size: Floats, other_size: Floats, *, standard: str = "group", confidence_level: float = 0.95,
+    mean: Floats,
+    other_mean: Floats,
+    variance: Floats,
+    other_variance: Floats,
+    size: Floats,
+    other_size: Floats,
+    *,
+    standard: str = "group",
+    confidence_level: float = 0.95,
 ) -> Standardised:
     """Return the difference of two groups at equal mix, over strata both have.
 
@@ -119,8 +124,12 @@ def kitagawa(
 
 
 def cochran_mantel_haenszel(
-    count: Floats, size: Floats, other_count: Floats, other_size: Floats,
-    *, confidence_level: float = 0.95,
+    count: Floats,
+    size: Floats,
+    other_count: Floats,
+    other_size: Floats,
+    *,
+    confidence_level: float = 0.95,
 ) -> tuple[float, float, float, float]:
     """Return the common odds ratio over strata, its interval, and the test of "no difference".
 
@@ -150,10 +159,16 @@ def cochran_mantel_haenszel(
     r, s = a * d / t, b * c / t
     top, bottom = float(r.sum()), float(s.sum())
     if top <= 0 or bottom <= 0:
-        return (math.inf if top > 0 else 0.0 if bottom > 0 else math.nan), math.nan, math.nan, pvalue
+        return (
+            (math.inf if top > 0 else 0.0 if bottom > 0 else math.nan),
+            math.nan,
+            math.nan,
+            pvalue,
+        )
     p, q = (a + d) / t, (b + c) / t
     log_variance = float(
-        np.sum(p * r) / (2 * top**2) + np.sum(p * s + q * r) / (2 * top * bottom)
+        np.sum(p * r) / (2 * top**2)
+        + np.sum(p * s + q * r) / (2 * top * bottom)
         + np.sum(q * s) / (2 * bottom**2)
     )
     half = normal_quantile(confidence_level) * math.sqrt(log_variance)
@@ -162,8 +177,12 @@ def cochran_mantel_haenszel(
 
 
 def mantel_haenszel_difference(
-    count: Floats, size: Floats, other_count: Floats, other_size: Floats,
-    *, confidence_level: float = 0.95,
+    count: Floats,
+    size: Floats,
+    other_count: Floats,
+    other_size: Floats,
+    *,
+    confidence_level: float = 0.95,
 ) -> tuple[float, float, float]:
     """Return the common difference of rates over strata, with its interval.
 

@@ -64,7 +64,9 @@ def kaplan_meier(duration: Floats, observed: Flags) -> Curve:
     return Curve(different, n_at_risk, n_events, survival, variance, float(times[-1]))
 
 
-def at_time(curve: Curve, time: npt.ArrayLike, *, confidence_level: float = 0.95) -> tuple[Floats, Floats, Floats]:
+def at_time(
+    curve: Curve, time: npt.ArrayLike, *, confidence_level: float = 0.95
+) -> tuple[Floats, Floats, Floats]:
     """Return the share still open at given times, with log-log intervals; nan beyond the data.
 
     References
@@ -80,7 +82,9 @@ def at_time(curve: Curve, time: npt.ArrayLike, *, confidence_level: float = 0.95
     return tuple(np.where(beyond, np.nan, part) for part in (survival, low, high))  # type: ignore[return-value]
 
 
-def quantile(curve: Curve, share: float, *, confidence_level: float = 0.95) -> tuple[float, float, float]:
+def quantile(
+    curve: Curve, share: float, *, confidence_level: float = 0.95
+) -> tuple[float, float, float]:
     """Return when a share of cases has ended, with its interval; nan (or inf) if not reached.
 
     References
@@ -186,7 +190,7 @@ def cox(
             move = np.linalg.solve(information, gradient)
         except np.linalg.LinAlgError:
             break
-        if float(gradient @ move) < 1e-10:  # noqa: PLR2004 - twice the gain of one more step
+        if float(gradient @ move) < 1e-10:
             return slope / scale, np.sqrt(np.diag(np.linalg.inv(information))) / scale
         if likelihood < last:
             move = move / 4
@@ -196,9 +200,7 @@ def cox(
     return unknown, unknown
 
 
-def _cox_step(
-    time: Floats, ended: Flags, x: Floats, slope: Floats
-) -> tuple[float, Floats, Floats]:
+def _cox_step(time: Floats, ended: Flags, x: Floats, slope: Floats) -> tuple[float, Floats, Floats]:
     """Return log likelihood, gradient and information; rows come longest first."""
     risk = np.exp(np.clip(x @ slope, -500, 500))
     weighted = x * risk[:, None]

@@ -85,7 +85,7 @@ def fit_propensity(design: Floats, in_cohort: Flags) -> tuple[Floats, bool]:
     if n > 4 * _START_ROWS:
         step = n // _START_ROWS
         part, _ = _newton(design[::step], target[::step], beta)
-        beta = part if np.all(np.isfinite(part)) and np.max(np.abs(part)) < 30 else beta  # noqa: PLR2004
+        beta = part if np.all(np.isfinite(part)) and np.max(np.abs(part)) < 30 else beta
     return _newton(design, target, beta)
 
 
@@ -115,7 +115,7 @@ def adjust(
     propensity = special.expit(design @ beta)
     if trim > 0:
         kept = (propensity >= trim) & (propensity <= 1 - trim)
-        if kept[in_cohort].sum() < 2 or kept[~in_cohort].sum() < 2:  # noqa: PLR2004
+        if kept[in_cohort].sum() < 2 or kept[~in_cohort].sum() < 2:
             return None, kept
         design, in_cohort, propensity = design[kept], in_cohort[kept], propensity[kept]
     odds = propensity / np.maximum(1 - propensity, 1e-12)
@@ -285,14 +285,14 @@ def _newton(design: Floats, target: Floats, beta: Floats) -> tuple[Floats, bool]
     for _ in range(_MAX_STEPS):
         curvature, gradient = _logistic_step(design, target, beta)
         move = _solve(curvature, gradient)
-        if not np.all(np.isfinite(move)) or np.max(np.abs(beta)) > 1e6:  # noqa: PLR2004
+        if not np.all(np.isfinite(move)) or np.max(np.abs(beta)) > 1e6:
             return beta, False
         beta = beta + np.clip(move, -5, 5)
-        if float(gradient @ move) < 1e-7:  # noqa: PLR2004 - twice the gain of one more step
+        if float(gradient @ move) < 1e-7:
             fitted = special.expit(design @ beta)
             sure = np.minimum(fitted, 1 - fitted)
             # a likelihood of one means that the covariates tell the groups apart
-            return beta, bool(np.mean(sure) > 1e-6)  # noqa: PLR2004
+            return beta, bool(np.mean(sure) > 1e-6)
     return beta, False
 
 
@@ -328,10 +328,13 @@ def _propensity_part(adjustment: Adjustment, score: Floats, group: Flags) -> Flo
     x, n, e = adjustment.design, group.size, adjustment.propensity
     of_cohort = bool(adjustment.in_cohort[np.argmax(group)])
     slope_of_log_weight: Floats | float
-    if adjustment.estimand == "att":
-        slope_of_log_weight = 0.0 if of_cohort else 1.0
-    else:
-        slope_of_log_weight = -(1 - e) if of_cohort else e
+    slope_of_log_weight = (
+        (0.0 if of_cohort else 1.0)
+        if adjustment.estimand == "att"
+        else -(1 - e)
+        if of_cohort
+        else e
+    )
     change = x.T @ (score * slope_of_log_weight) / n
     direction = _solve(adjustment.information, change)
     return np.asarray((adjustment.in_cohort - e) * (x @ direction))

@@ -16,10 +16,14 @@ def simpson(seed: int = 0) -> pl.DataFrame:
     site = np.repeat(["old", "new"], [3000, 3000])
     is_hard = rng.random(6000) < np.where(site == "new", 0.8, 0.2)
     share = np.where(is_hard, 0.4, 0.1) - np.where(site == "new", 0.05, 0.0)
-    return pl.DataFrame({
-        "site": site, "policy": np.where(is_hard, "hate", "spam"),
-        "is_wrong": (rng.random(6000) < share).astype(int), "hours": rng.exponential(5, 6000),
-    })
+    return pl.DataFrame(
+        {
+            "site": site,
+            "policy": np.where(is_hard, "hate", "spam"),
+            "is_wrong": (rng.random(6000) < share).astype(int),
+            "hours": rng.exponential(5, 6000),
+        }
+    )
 
 
 def compare(rows: object, **options: object) -> cohorts.CohortResult:
@@ -85,15 +89,21 @@ def test_every_engine_compares_alike(library):
 
     rows = simpson()
     arrow = rows.to_arrow()
-    held = {"pandas": rows.to_pandas(), "pyarrow": arrow, "lazy": rows.lazy(),
-            "duckdb": duckdb.connect().from_arrow(arrow)}[library]
+    held = {
+        "pandas": rows.to_pandas(),
+        "pyarrow": arrow,
+        "lazy": rows.lazy(),
+        "duckdb": duckdb.connect().from_arrow(arrow),
+    }[library]
     one, two = compare(held).to_records()[0], compare(rows).to_records()[0]
     assert one["adjusted_effect"] == pytest.approx(two["adjusted_effect"], abs=1e-9)
 
 
 def test_no_overlap_withholds_the_effect():
     """A site whose policies the reference never saw gets no adjusted number."""
-    rows = simpson().with_columns(policy=pl.when(pl.col("site") == "new").then(pl.lit("live")).otherwise("policy"))
+    rows = simpson().with_columns(
+        policy=pl.when(pl.col("site") == "new").then(pl.lit("live")).otherwise("policy")
+    )
     found = compare(rows)
     assert np.isnan(found.to_records()[0]["adjusted_effect"])
     assert found.findings()[0].strength == "withheld"
@@ -133,7 +143,10 @@ def test_outcomes_of_every_kind():
     rows = simpson().with_columns(n=pl.lit(2))
     found = compare(rows, outcomes=["is_wrong", "hours", ("is_wrong", "n"), ("hours", 0.9)])
     assert [row["outcome"] for row in found.to_records()] == [
-        "is_wrong", "hours", "is_wrong / n", "hours quantile 0.9"
+        "is_wrong",
+        "hours",
+        "is_wrong / n",
+        "hours quantile 0.9",
     ]
     assert all(row["qvalue"] >= row["pvalue"] for row in found.to_records())
     ratio, share = found.to_records()[2], found.to_records()[0]

@@ -17,8 +17,13 @@ def cases(n: int = 400) -> pl.DataFrame:
     rng = np.random.default_rng(0)
     slow = np.arange(n) % 2 == 1
     wait, stop = rng.exponential(np.where(slow, 20, 10)), rng.exponential(25, n)
-    return pl.DataFrame({"queue": np.where(slow, "slow", "fast"), "hours": np.minimum(wait, stop),
-                         "is_closed": (wait <= stop).astype(int)})
+    return pl.DataFrame(
+        {
+            "queue": np.where(slow, "slow", "fast"),
+            "hours": np.minimum(wait, stop),
+            "is_closed": (wait <= stop).astype(int),
+        }
+    )
 
 
 def removals(*, real: bool, seed: int = 0) -> pl.DataFrame:
@@ -27,19 +32,28 @@ def removals(*, real: bool, seed: int = 0) -> pl.DataFrame:
     region = np.repeat(["north", "south"], 3000)
     policy = np.where(rng.random(6000) < np.where(region == "south", 0.7, 0.3), "hate", "spam")
     share = np.where(policy == "hate", 0.5, 0.2) + (0.1 if real else 0.0) * (region == "south")
-    return pl.DataFrame({"region": region, "policy": policy, "is_removed": rng.random(6000) < share})
+    return pl.DataFrame(
+        {"region": region, "policy": policy, "is_removed": rng.random(6000) < share}
+    )
 
 
 def gap(rows: pl.DataFrame, **options: object) -> dict[str, object]:
     """Return the gap of the south."""
-    return cohorts.disparity(rows, group="region", outcome="is_removed", adjust_for="policy",
-                             reference="north", **options).to_records()[0]
+    return cohorts.disparity(
+        rows,
+        group="region",
+        outcome="is_removed",
+        adjust_for="policy",
+        reference="north",
+        **options,
+    ).to_records()[0]
 
 
 def test_open_cases_count_as_open():
     """Medians of exponential waits come out near the truth in spite of a third still open."""
-    found = cohorts.time_to_event(cases(4000), cohort="queue", duration="hours", observed="is_closed",
-                                  sla=10)
+    found = cohorts.time_to_event(
+        cases(4000), cohort="queue", duration="hours", observed="is_closed", sla=10
+    )
     median = {row["cohort"]: row["median"] for row in found.to_records()}
     assert median["fast"] == pytest.approx(10 * math.log(2), rel=0.1)
     assert median["slow"] == pytest.approx(20 * math.log(2), rel=0.1)
@@ -49,8 +63,9 @@ def test_open_cases_count_as_open():
 
 def test_slower_queue_is_named():
     """The finding says which queue waits longer, and the chart can be drawn."""
-    found = cohorts.time_to_event(cases(), cohort="queue", duration="hours", observed="is_closed",
-                                  reference="fast")
+    found = cohorts.time_to_event(
+        cases(), cohort="queue", duration="hours", observed="is_closed", reference="fast"
+    )
     assert "slow waits longer than fast" in found.reading()
     assert found.plot().to_dict()
     assert found.to_json()
@@ -95,10 +110,12 @@ def test_service_levels_are_standardised():
     """Hours are compared at equal policy by direct standardisation."""
     rng = np.random.default_rng(1)
     rows = removals(real=False).with_columns(
-        hours=pl.when(pl.col("policy") == "hate").then(10.0).otherwise(4.0) + rng.exponential(3, 6000)
+        hours=pl.when(pl.col("policy") == "hate").then(10.0).otherwise(4.0)
+        + rng.exponential(3, 6000)
     )
-    row = cohorts.disparity(rows, group="region", outcome="hours", adjust_for="policy",
-                            reference="north").to_records()[0]
+    row = cohorts.disparity(
+        rows, group="region", outcome="hours", adjust_for="policy", reference="north"
+    ).to_records()[0]
     assert row["effect"] > 2
     assert row["verdict"] == "explained_by_mix"
 
@@ -123,14 +140,21 @@ def test_hidden_cells_cannot_be_worked_out():
 
 def test_retention_counts_returns_by_age():
     """Half of a start month is back a month later; the future has no cells."""
-    rows = pl.DataFrame({
-        "account": [*range(40), *range(20), *range(100, 120)],
-        "at": [dt.date(2026, 1, 10)] * 40 + [dt.date(2026, 2, 10)] * 20 + [dt.date(2026, 2, 11)] * 20,
-    })
+    rows = pl.DataFrame(
+        {
+            "account": [*range(40), *range(20), *range(100, 120)],
+            "at": [dt.date(2026, 1, 10)] * 40
+            + [dt.date(2026, 2, 10)] * 20
+            + [dt.date(2026, 2, 11)] * 20,
+        }
+    )
     found = cohorts.retention(rows, unit="account", time="at")
     rates = {(row["started_at"], row["age"]): row["active_rate"] for row in found.to_records()}
-    assert rates == {(dt.date(2026, 1, 1), 0): 1.0, (dt.date(2026, 1, 1), 1): 0.5,
-                     (dt.date(2026, 2, 1), 0): 1.0}
+    assert rates == {
+        (dt.date(2026, 1, 1), 0): 1.0,
+        (dt.date(2026, 1, 1), 1): 0.5,
+        (dt.date(2026, 2, 1), 0): 1.0,
+    }
     assert found.plot().to_dict()
 
 
@@ -144,8 +168,12 @@ def test_weeks_start_on_monday():
 def test_returned_never_falls_with_age():
     """The share that has come back can only grow."""
     rng = np.random.default_rng(0)
-    rows = pl.DataFrame({"account": rng.integers(0, 100, 1000),
-                         "at": [dt.date(2026, 1, 1) + dt.timedelta(int(d)) for d in rng.integers(0, 180, 1000)]})
+    rows = pl.DataFrame(
+        {
+            "account": rng.integers(0, 100, 1000),
+            "at": [dt.date(2026, 1, 1) + dt.timedelta(int(d)) for d in rng.integers(0, 180, 1000)],
+        }
+    )
     found = cohorts.retention(rows, unit="account", time="at", measure="returned").to_frame()
     grown = found.with_columns(step=pl.col("active_count").diff().over("started_at"))
     assert grown["step"].drop_nulls().min() >= 0

@@ -59,8 +59,13 @@ def test_frozen_limits_judge_later_points():
 
 def test_phases_have_their_own_limits():
     """Each phase is judged around its own centre."""
-    rows = pl.DataFrame({"batch": range(20), "hours": [1.1, 1.3] * 5 + [5.2, 5.4] * 5,
-                         "phase": ["before"] * 10 + ["after"] * 10})
+    rows = pl.DataFrame(
+        {
+            "batch": range(20),
+            "hours": [1.1, 1.3] * 5 + [5.2, 5.4] * 5,
+            "phase": ["before"] * 10 + ["after"] * 10,
+        }
+    )
     found = quality.control_chart(rows, time="batch", value="hours", kind="xmr", phase="phase")
     assert {round(row["center"], 2) for row in found.to_records()} == {1.2, 5.3}
     assert not found.signals
@@ -72,7 +77,10 @@ def test_subgroups_of_measurements_get_ranges():
     rows = pl.DataFrame({"sample": np.repeat(np.arange(20), 5), "mm": rng.normal(74, 0.01, 100)})
     found = quality.control_chart(rows, time="sample", value="mm")
     assert found.kind == "xbar_r"
-    assert quality.control_chart(rows, time="sample", value="mm", kind="s").to_records()[0]["lower"] == 0
+    assert (
+        quality.control_chart(rows, time="sample", value="mm", kind="s").to_records()[0]["lower"]
+        == 0
+    )
 
 
 @pytest.mark.parametrize("kind", ["ewma", "cusum"])
@@ -96,8 +104,12 @@ def test_every_engine_charts_alike(library):
 
     rows = rates(spread=0.01)
     arrow = rows.to_arrow()
-    held = {"pandas": rows.to_pandas(), "pyarrow": arrow, "lazy": rows.lazy(),
-            "duckdb": duckdb.connect().from_arrow(arrow)}[library]
+    held = {
+        "pandas": rows.to_pandas(),
+        "pyarrow": arrow,
+        "lazy": rows.lazy(),
+        "duckdb": duckdb.connect().from_arrow(arrow),
+    }[library]
     found = chart(held)
     assert found.points == chart(rows).points
     assert isinstance(chart(rows.to_pandas()).to_frame(), pd.DataFrame)
@@ -132,8 +144,9 @@ def test_few_subgroups_are_provisional():
 
 def test_hostile_labels_stay_inert():
     """Markup in a subgroup's name never reaches the notebook unescaped."""
-    rows = pl.DataFrame({"week": [f"<img src=x onerror=a>{i}" for i in range(8)],
-                         "x": [1.0, 2, 1, 2, 1, 2, 1, 9]})
+    rows = pl.DataFrame(
+        {"week": [f"<img src=x onerror=a>{i}" for i in range(8)], "x": [1.0, 2, 1, 2, 1, 2, 1, 9]}
+    )
     found = quality.control_chart(rows, time="week", value="x")
     assert "<img" not in found._repr_mimebundle_()["text/html"]
     assert found.plot().to_dict()

@@ -13,22 +13,36 @@ def sites(bad: float = 0.1, n: int = 20) -> pl.DataFrame:
     """Return sites with a tenth of errors, the first with another share."""
     rng = np.random.default_rng(2)
     share = np.r_[bad, np.full(n - 1, 0.1)]
-    return pl.DataFrame({"site": [f"s{i:02}" for i in range(n)], "errors": rng.binomial(1500, share),
-                         "n": 1500})
+    return pl.DataFrame(
+        {"site": [f"s{i:02}" for i in range(n)], "errors": rng.binomial(1500, share), "n": 1500}
+    )
 
 
 def weeks(after: float, agreed: float = 0.95) -> pl.DataFrame:
     """Return twelve weeks whose overturn share changes in the middle."""
     overturned = np.where(np.arange(12) < 6, 20, round(200 * after))
     kept = np.where(np.arange(12) < 6, 1900, round(2000 * agreed))
-    return pl.DataFrame({"week": range(12), "agreed": kept, "audited": 2000,
-                         "overturned": overturned, "appealed": 200})
+    return pl.DataFrame(
+        {
+            "week": range(12),
+            "agreed": kept,
+            "audited": 2000,
+            "overturned": overturned,
+            "appealed": 200,
+        }
+    )
 
 
 def alarm(rows: pl.DataFrame) -> quality.SharedErrorResult:
     """Run the shared-error alarm."""
-    return quality.shared_error(rows, time="week", agreed="agreed", audited="audited",
-                                overturned="overturned", appealed="appealed")
+    return quality.shared_error(
+        rows,
+        time="week",
+        agreed="agreed",
+        audited="audited",
+        overturned="overturned",
+        appealed="appealed",
+    )
 
 
 def test_funnel_names_only_the_outlier():
@@ -54,7 +68,9 @@ def test_funnel_holds_case_mix_equal():
         is_hard=hard, is_wrong=(rng.random(8000) < np.where(hard, 0.4, 0.05)).astype(int)
     )
     raw = quality.funnel(rows, unit="site", value="is_wrong").to_records()[0]
-    equal = quality.funnel(rows, unit="site", value="is_wrong", adjust_for="is_hard").to_records()[0]
+    equal = quality.funnel(rows, unit="site", value="is_wrong", adjust_for="is_hard").to_records()[
+        0
+    ]
     assert raw["position"] == "above"
     assert equal["position"] == "not separable"
 
@@ -63,8 +79,9 @@ def test_funnel_hides_small_teams():
     """Teams of fewer than ten people are pooled, never shown by name."""
     rows = pl.DataFrame({"team": np.repeat(list("abcdefg"), 200), "is_wrong": [0, 0, 0, 1] * 350})
     people = np.where(rows["team"].is_in(["f", "g"]), np.arange(1400) % 5, np.arange(1400) % 20)
-    found = quality.funnel(rows.with_columns(person=people), unit="team", value="is_wrong",
-                           members="person")
+    found = quality.funnel(
+        rows.with_columns(person=people), unit="team", value="is_wrong", members="person"
+    )
     names = {row["unit"] for row in found.to_records()}
     assert not names & {"f", "g"}
     assert "(small units together)" in names
@@ -115,13 +132,16 @@ def test_sample_size_reaches_its_margin():
 
 def test_comparison_size_equals_textbook():
     """0.25 against 0.40 at 5 % and 90 % needs 203 cases per group (Fleiss 1981, table A.3: 216
-    with continuity correction)."""
+    with continuity correction).
+    """
     assert sampling_plans.size_to_compare(0.25, 0.15, alpha=0.05, power=0.9) == 203
 
 
 def test_allocation_fills_small_strata():
     """No stratum gets more cases than it has, and every one at least two."""
-    drawn = sampling_plans.allocate(500, np.array([10_000.0, 3.0, 400.0]), np.array([0.9, 0.5, 0.5]))
+    drawn = sampling_plans.allocate(
+        500, np.array([10_000.0, 3.0, 400.0]), np.array([0.9, 0.5, 0.5])
+    )
     assert drawn[1] <= 3
     assert drawn.min() >= 2
     assert 500 <= drawn.sum() <= 502
@@ -129,11 +149,16 @@ def test_allocation_fills_small_strata():
 
 def test_weights_undo_targeted_sampling():
     """Doubling the sample of the bad stratum leaves the estimate where it was."""
-    rows = pl.DataFrame({"ok": [1] * 90 + [0] * 10 + [1] * 50 + [0] * 50,
-                         "chance": [0.01] * 100 + [0.1] * 100,
-                         "kind": [None] * 90 + ["technical"] * 10 + [None] * 50 + ["false positive"] * 50})
-    found = quality.audit_estimate(rows, is_correct="ok", sampling_probability="chance",
-                                   error_type="kind").to_records()
+    rows = pl.DataFrame(
+        {
+            "ok": [1] * 90 + [0] * 10 + [1] * 50 + [0] * 50,
+            "chance": [0.01] * 100 + [0.1] * 100,
+            "kind": [None] * 90 + ["technical"] * 10 + [None] * 50 + ["false positive"] * 50,
+        }
+    )
+    found = quality.audit_estimate(
+        rows, is_correct="ok", sampling_probability="chance", error_type="kind"
+    ).to_records()
     assert found[0]["estimate"] == pytest.approx((0.9 * 10_000 + 0.5 * 1_000) / 11_000)
     assert sum(row["estimate"] for row in found) == pytest.approx(1.0)
 
@@ -177,7 +202,9 @@ def test_every_result_writes_json_and_charts():
     """Every result of the room can be serialised, drawn and read."""
     rng = np.random.default_rng(0)
     results = [
-        alarm(weeks(0.2)), quality.audit_plan(goal="accept"), quality.audit_plan(goal="compare"),
+        alarm(weeks(0.2)),
+        quality.audit_plan(goal="accept"),
+        quality.audit_plan(goal="compare"),
         quality.pareto(pl.DataFrame({"k": list("aab")}), category="k"),
         quality.capability(pl.DataFrame({"x": rng.normal(size=50)}), value="x", upper=3),
         quality.audit_estimate(pl.DataFrame({"ok": [1] * 20}), is_correct="ok"),

@@ -10,22 +10,28 @@ from rcakit import quality
 from rcakit.errors import NotEnoughDataError, SchemaError
 
 
-def ratings(n_items: int = 300, skill: tuple[float, ...] = (0.9, 0.85, 0.8), seed: int = 0) -> pl.DataFrame:
+def ratings(
+    n_items: int = 300, skill: tuple[float, ...] = (0.9, 0.85, 0.8), seed: int = 0
+) -> pl.DataFrame:
     """Return 0/1 ratings of raters with these chances to be right."""
     rng = np.random.default_rng(seed)
     truth = rng.random(n_items) < 0.4
     right = rng.random((n_items, len(skill))) < skill
     given_labels = np.where(right, truth[:, None], ~truth[:, None]).astype(int)
-    return pl.DataFrame({
-        "item": np.repeat(np.arange(n_items), len(skill)),
-        "rater": [f"r{i}" for i in range(len(skill))] * n_items,
-        "label": given_labels.ravel(),
-    })
+    return pl.DataFrame(
+        {
+            "item": np.repeat(np.arange(n_items), len(skill)),
+            "rater": [f"r{i}" for i in range(len(skill))] * n_items,
+            "label": given_labels.ravel(),
+        }
+    )
 
 
 def agree(rows: object, **options: object) -> quality.AgreementResult:
     """Measure agreement of the ratings."""
-    return quality.agreement(rows, item="item", rater="rater", label="label", n_resamples=200, **options)
+    return quality.agreement(
+        rows, item="item", rater="rater", label="label", n_resamples=200, **options
+    )
 
 
 def test_inverted_rater_is_found_unnamed():
@@ -75,8 +81,9 @@ def test_consensus_labels_every_item():
 def test_renaming_labels_changes_nothing(order, seed):
     """Nominal coefficients do not depend on what the labels are called."""
     rng = np.random.default_rng(seed)
-    rows = pl.DataFrame({"item": np.repeat(np.arange(30), 2), "rater": [0, 1] * 30,
-                         "label": rng.integers(0, 3, 60)})
+    rows = pl.DataFrame(
+        {"item": np.repeat(np.arange(30), 2), "rater": [0, 1] * 30, "label": rng.integers(0, 3, 60)}
+    )
     renamed = rows.with_columns(pl.Series("label", np.array(order)[rows["label"].to_numpy()]))
     for one, two in zip(agree(rows).coefficients, agree(renamed).coefficients, strict=True):
         assert one["estimate"] == pytest.approx(two["estimate"], abs=1e-12, nan_ok=True)

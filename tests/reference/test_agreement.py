@@ -26,8 +26,14 @@ def long(rows: list[tuple[int, int, object]]) -> pl.DataFrame:
 
 def krippendorff() -> pl.DataFrame:
     """Return Krippendorff's example."""
-    return long([(unit, coder, label) for coder, row in enumerate(UNITS)
-                 for unit, label in enumerate(row) if label != "*"])
+    return long(
+        [
+            (unit, coder, label)
+            for coder, row in enumerate(UNITS)
+            for unit, label in enumerate(row)
+            if label != "*"
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,8 +63,12 @@ def test_kappa_paradox_is_explained():
     """Raters who agree on 94 % have a negative kappa; AC1 and a finding put it right."""
     pairs = [(0, 0)] * 118 + [(0, 1)] * 5 + [(1, 0)] * 2
     found = quality.agreement(
-        long([(i, rater, label) for i, pair in enumerate(pairs) for rater, label in enumerate(pair)]),
-        item="item", rater="rater", label="label",
+        long(
+            [(i, rater, label) for i, pair in enumerate(pairs) for rater, label in enumerate(pair)]
+        ),
+        item="item",
+        rater="rater",
+        label="label",
     )
     assert found.estimate("percent_agreement") == pytest.approx(0.944, abs=5e-4)
     assert found.estimate("cohen_kappa") == pytest.approx(-0.0234, abs=5e-5)
@@ -79,6 +89,8 @@ def test_weighted_kappa_equals_statsmodels():
         )
         for rater, label in enumerate(pair)
     ]
-    found = quality.agreement(long(rows), item="item", rater="rater", label="label", level="interval")
+    found = quality.agreement(
+        long(rows), item="item", rater="rater", label="label", level="interval"
+    )
     expected = cohens_kappa(table, wt="quadratic").kappa
     assert found.estimate("cohen_kappa") == pytest.approx(expected, abs=1e-12)

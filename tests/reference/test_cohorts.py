@@ -40,17 +40,23 @@ def test_lalonde_raw_and_doubly_robust(lalonde):
 )  # fmt: skip
 def test_lalonde_balance_before_weighting(lalonde, covariate, level, expected):
     """Standardised differences are those of MatchIt's article, to four digits."""
-    found = {(row["covariate"], row["level"]): row["smd_raw"] for row in lalonde.to_records("balance")}
+    found = {
+        (row["covariate"], row["level"]): row["smd_raw"] for row in lalonde.to_records("balance")
+    }
     assert found[covariate, level] == pytest.approx(expected, abs=5e-5)
 
 
 def test_lalonde_propensity_and_weighting():
     """Mean propensities .5774 and .1822, distance 1.7941, plain weighting 1214.07."""
     rows = pl.read_csv(DATA / "lalonde.csv")
-    x = np.column_stack([
-        np.ones(614), *(rows[name] for name in ("age", "educ", "married", "nodegree", "re74", "re75")),
-        rows["race"] == "black", rows["race"] == "hispan",
-    ]).astype(float)
+    x = np.column_stack(
+        [
+            np.ones(614),
+            *(rows[name] for name in ("age", "educ", "married", "nodegree", "re74", "re75")),
+            rows["race"] == "black",
+            rows["race"] == "hispan",
+        ]
+    ).astype(float)
     treated = rows["treat"].to_numpy() == 1
     fitted, _ = weighting.adjust(x, treated)
     e, y = fitted.propensity, rows["re78"].to_numpy()
@@ -92,8 +98,15 @@ def test_rossi_prisoners_cox_model():
         rows, duration="week", observed="arrest", adjust_for=terms, unit="weeks"
     )
     slopes = {row["term"]: row["log_hazard_ratio"] for row in found.to_records("hazards")}
-    expected = {"fin": -0.3794, "age": -0.0574, "race": 0.3139, "wexp": -0.1498, "mar": -0.4337,
-                "paro": -0.0849, "prio": 0.0915}
+    expected = {
+        "fin": -0.3794,
+        "age": -0.0574,
+        "race": 0.3139,
+        "wexp": -0.1498,
+        "mar": -0.4337,
+        "paro": -0.0849,
+        "prio": 0.0915,
+    }
     assert slopes == pytest.approx(expected, abs=5e-5)
     assert found.to_records("hazards")[0]["standard_error"] == pytest.approx(0.1914, abs=5e-5)
     assert found.concordance == pytest.approx(0.6403, abs=5e-5)
@@ -103,12 +116,18 @@ def test_mantel_haenszel_equals_statsmodels():
     """Common odds ratio, interval and test agree with statsmodels' stratified tables."""
     from statsmodels.stats.contingency_tables import StratifiedTable
 
-    tables = [np.array([[20, 30], [10, 40]]), np.array([[15, 5], [25, 20]]), np.array([[8, 9], [4, 12]])]
+    tables = [
+        np.array([[20, 30], [10, 40]]),
+        np.array([[15, 5], [25, 20]]),
+        np.array([[8, 9], [4, 12]]),
+    ]
     size = np.array([t[0].sum() for t in tables], dtype=float)
     other = np.array([t[1].sum() for t in tables], dtype=float)
     ratio, low, high, pvalue = standardisation.cochran_mantel_haenszel(
-        np.array([t[0, 0] for t in tables], dtype=float), size,
-        np.array([t[1, 0] for t in tables], dtype=float), other,
+        np.array([t[0, 0] for t in tables], dtype=float),
+        size,
+        np.array([t[1, 0] for t in tables], dtype=float),
+        other,
     )
     theirs = StratifiedTable(tables)
     assert ratio == pytest.approx(theirs.oddsratio_pooled, rel=1e-12)

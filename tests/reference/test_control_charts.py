@@ -85,15 +85,23 @@ def test_viscosity_individuals_chart():
 def test_dyed_cloth_u_limits():
     """Limits of a u chart follow the size of each sample (qcc: centre 1.4232558)."""
     size = np.array([10, 8, 13, 10, 9.5, 10, 12, 10.5, 12, 12.5])
-    rows = pl.DataFrame({"roll": range(10), "faults": [14, 12, 20, 11, 7, 10, 21, 16, 19, 23],
-                         "area": size})
+    rows = pl.DataFrame(
+        {"roll": range(10), "faults": [14, 12, 20, 11, 7, 10, 21, 16, 19, 23], "area": size}
+    )
     chart = quality.control_chart(
         rows, time="roll", value="faults", denominator="area", kind="u"
     ).to_records()
     upper = {area: row["upper"] for area, row in zip(size, chart, strict=True)}
     assert chart[0]["center"] == pytest.approx(1.4232558, abs=5e-8)
-    expected = {10: 2.555038, 8: 2.688626, 13: 2.415894, 9.5: 2.58444, 12: 2.456427,
-                10.5: 2.527762, 12.5: 2.435552}
+    expected = {
+        10: 2.555038,
+        8: 2.688626,
+        13: 2.415894,
+        9.5: 2.58444,
+        12: 2.456427,
+        10.5: 2.527762,
+        12.5: 2.435552,
+    }
     for area, bound in expected.items():
         assert upper[area] == pytest.approx(bound, abs=5e-7)
 
@@ -116,8 +124,11 @@ def plain_with_sigma_z(limits: control_limits.Limits, sigma_z: float) -> control
     """Return two points whose moving range is the one that gives this sigma_z."""
     step = sigma_z * 1.128 * limits.sigma[0]
     return control_limits.Limits(
-        np.array([limits.center[0], limits.center[0] + step]), limits.center, limits.lower,
-        limits.upper, limits.sigma,
+        np.array([limits.center[0], limits.center[0] + step]),
+        limits.center,
+        limits.lower,
+        limits.upper,
+        limits.sigma,
     )
 
 
