@@ -29,6 +29,7 @@ __all__ = [
     "between",
     "check_columns",
     "check_time_zone",
+    "collect",
     "columns",
     "count_duplicates",
     "hand_back",
@@ -175,6 +176,26 @@ def between(data: Any, *, time: str, start: dt.date, end: dt.date, tz: str = "UT
     after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time())
     kept = frame.filter(nw.col(_LOCAL) >= first, nw.col(_LOCAL) < after)
     return kept.drop(_LOCAL).to_native()
+
+
+def collect(data: Any, names: Iterable[str]) -> "pl.DataFrame":
+    """Bring the rows of the named columns home, for methods that need each row.
+
+    Categories come as text and decimals as floats; missing and not-a-number both come as null.
+    """
+    import polars as pl
+
+    wanted = list(dict.fromkeys(names))
+    check_columns(data, wanted)
+    table = _collect(_at_home_if_needed(_narwhal(data).select(*wanted), None))
+    text = [name for name in wanted if table[name].dtype in {pl.Categorical, pl.Enum}]
+    decimal = [name for name in wanted if table[name].dtype == pl.Decimal]
+    real = [name for name in wanted if table[name].dtype.is_float()]
+    return table.select(wanted).with_columns(
+        pl.col(text).cast(pl.String),
+        pl.col(decimal).cast(pl.Float64),
+        pl.col(real).cast(pl.Float64).fill_nan(None),
+    )
 
 
 def count_duplicates(data: Any) -> int:
