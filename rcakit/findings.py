@@ -28,8 +28,15 @@ __all__ = [
 ]
 
 Kind = Literal[
-    "data_quality", "change", "driver", "matched_change", "ruled_out", "effect", "verdict",
-    "difference", "measurement",
+    "data_quality",
+    "change",
+    "driver",
+    "matched_change",
+    "ruled_out",
+    "effect",
+    "verdict",
+    "difference",
+    "measurement",
 ]
 Strength = Literal["strong", "moderate", "weak", "withheld"]
 

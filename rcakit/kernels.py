@@ -40,7 +40,6 @@ class PrivateKernelManager(AsyncKernelManager):
             language="python",
         )
 
-
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
         """Keep what the kernel says of itself off the terminal; what cells say goes to the notebook."""
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
