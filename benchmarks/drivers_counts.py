@@ -36,6 +36,7 @@ MEANING = {
     "HC": "2,000 agents",
     "LONG": "one cause, 1-30 days",
     "CORE": "one cause, few dimensions",
+    "ROLL": "one cause after a roll-out",
 }
 
 QUIET = {"N0", "N1", "N2", "DROP"}

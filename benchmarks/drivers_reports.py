@@ -233,6 +233,7 @@ FAMILIES = (
     "LONG",
     "CORE",
     "DROP",
+    "ROLL",
 )
 
 
@@ -250,6 +251,9 @@ def count_instance(family: str, seed: int) -> Instance:
     if family == "HC":
         names, options = ("vendor_agent", *SIX[:4]), {"sizes": {"vendor_agent": 2_000}}
         DIMENSIONS.setdefault("vendor_agent", 2_000)
+    if family == "ROLL":
+        n_leaves, volume = int(rng.integers(1_000, 8_000)), float(rng.uniform(2_000, 10_000))
+        n_period = int(rng.choice([1, 3, 5, 7]))
     if family in {"LONG", "CORE", "DROP"}:
         pool = [
             "policy",
@@ -274,7 +278,7 @@ def count_instance(family: str, seed: int) -> Instance:
         names=names,
         n_leaves=n_leaves,
         daily_volume=volume,
-        n_days=84 if family in {"LONG", "CORE", "DROP"} else 70,
+        n_days=84 if family in {"LONG", "CORE", "DROP", "ROLL"} else 70,
         n_period=n_period,
         shared_sd=float(rng.uniform(0.03, 0.08)),
         leaf_size=float(rng.choice([5.0, 20.0, 100.0])),
@@ -283,6 +287,8 @@ def count_instance(family: str, seed: int) -> Instance:
     )
     if family == "N1":
         w.drift = _weekend_drift(w)
+    if family == "ROLL":
+        w.drift = _rollout(w)
     scale = 1.0
     if family == "N2":
         scale = 1.0 + float(rng.choice([0.15, 0.25, 0.4]))
@@ -317,6 +323,20 @@ def _weekend_drift(w: World) -> np.ndarray:
     return effect
 
 
+def _rollout(w: World) -> np.ndarray:
+    """A version takes over from the one before, 10 to 60 days before the period, within about a week."""
+    version = w.codes[:, w.names.index("app_version")]
+    new, old = w.rng.choice(w.sizes[w.names.index("app_version")], 2, replace=False)
+    start = w.n_days - int(w.rng.integers(10, 61))
+    adopted = 1.0 / (1.0 + np.exp(-(np.arange(len(w.weekday)) - start) / 1.5))
+    one = np.ones_like(adopted)
+    return np.where(
+        (version == new)[:, None],
+        3.0 * adopted[None],
+        np.where((version == old)[:, None], 1.0 - 0.9 * adopted[None], one[None]),
+    )
+
+
 def _plant_family(
     family: str, w: World, observed: np.ndarray, mean: np.ndarray
 ) -> tuple[np.ndarray, tuple[Cause, ...]]:
@@ -328,6 +348,7 @@ def _plant_family(
         "HC": 1,
         "CORE": 1,
         "LONG": 1,
+        "ROLL": 1,
         "C3": 3,
         "C5": 5,
         "UD": 2,
@@ -338,7 +359,7 @@ def _plant_family(
     for k in range(number.get(family, 0)):
         ratio = float(w.rng.choice(RATIOS))
         depth, low, high = int(w.rng.integers(1, 4)), 100.0, 5_000.0
-        if family in {"CORE", "LONG"}:
+        if family in {"CORE", "LONG", "ROLL"}:
             ratio, depth, low, high = (
                 float(w.rng.uniform(1.5, 5.0)),
                 int(w.rng.integers(1, 4)),

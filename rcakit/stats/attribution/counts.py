@@ -14,10 +14,12 @@ from rcakit.stats.attribution.leaves import (
     TotalForecast,
     dispersion_from_history,
     extra_variation,
+    forecast_of,
     leaf_baseline,
     row_scale,
 )
 from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
+from rcakit.stats.attribution.steadiness import last_days, steady_days
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -77,7 +79,13 @@ def attribute_counts(
     """
     codes, observed = np.asarray(codes, np.int64), np.asarray(observed, float)
     scale = row_scale(history)
-    baseline = leaf_baseline(history, codes=codes, sizes=sizes, scale=scale)
+    total = forecast_of(history, scale=scale)
+    n_steady = steady_days(history, codes=codes, sizes=sizes)
+    is_cut = n_steady < history.n_days
+    if is_cut:
+        history = last_days(history, n_steady)
+        total = replace(total, day_factor=total.day_factor[-n_steady:])
+    baseline = leaf_baseline(history, codes=codes, sizes=sizes, scale=scale, total=total)
     dispersion = dispersion_from_history(history, codes=codes, sizes=sizes, baseline=baseline)
     columns = search.leaf_columns(observed, baseline.expected, base=scale, leaf=dispersion.leaf)
     lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
@@ -85,7 +93,7 @@ def attribute_counts(
     ratio = max(baseline.total.mean, 1e-12) / max(baseline.history.sum(), 1e-12)
     seen = (lattice.sums[0] + lattice.sums[1] / ratio) / scale
     weights = search.candidate_weights(lattice, log_odds=np.log1p(1.0 / ratio), seen=seen)
-    return _attribute(
+    conclusion = _attribute(
         lattice,
         columns,
         noise,
@@ -95,6 +103,13 @@ def attribute_counts(
         max_segments=max_segments,
         confidence_level=confidence_level,
     )
+    if not is_cut:
+        return conclusion
+    note = (
+        "The mix of values changed lastingly during the baseline (a roll-out, say); segments are "
+        f"compared with its last {n_steady} days."
+    )
+    return replace(conclusion, notes=(note, *conclusion.notes))
 
 
 def attribute_forecast_counts(

@@ -210,6 +210,16 @@ def forecast_total(
     )
 
 
+def forecast_of(history: History, *, scale: float = 1.0) -> TotalForecast:
+    """Forecast the total of a history's leaves."""
+    return forecast_total(
+        history.day_totals(),
+        weekday=history.weekday,
+        period_weekday=history.period_weekday,
+        scale=scale,
+    )
+
+
 def _calendar(
     weekday: Integers, period_weekday: Integers, *, has_weekdays: bool
 ) -> tuple[Floats, Floats]:
@@ -298,7 +308,12 @@ class LeafBaseline:
 
 
 def leaf_baseline(
-    history: History, *, codes: Integers, sizes: tuple[int, ...], scale: float = 1.0
+    history: History,
+    *,
+    codes: Integers,
+    sizes: tuple[int, ...],
+    scale: float = 1.0,
+    total: TotalForecast | None = None,
 ) -> LeafBaseline:
     """Expected value per leaf: its share of the baseline times the forecast total.
 
@@ -315,6 +330,8 @@ def leaf_baseline(
         Number of values of every dimension.
     scale
         Variance-to-mean ratio of a leaf value: 1 for counts.
+    total
+        A forecast from a longer history that ends on the same day; made from this one by default.
 
     Notes
     -----
@@ -323,12 +340,8 @@ def leaf_baseline(
     """
     n_leaves = len(codes)
     per_leaf = sum_by(history.leaf, history.value, n_leaves)
-    total = forecast_total(
-        history.day_totals(),
-        weekday=history.weekday,
-        period_weekday=history.period_weekday,
-        scale=scale,
-    )
+    if total is None:
+        total = forecast_of(history, scale=scale)
     share = per_leaf / max(per_leaf.sum(), 1e-12)
     follows = False
     if total.has_weekdays and len(history.period_weekday) % 7:
