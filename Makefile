@@ -44,6 +44,13 @@ docs: .venv/.dev  ## Build the documentation into docs/_build
 
 bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.drivers_counts
+	$(BIN)/python -m benchmarks.drivers_rates
+	$(BIN)/python -m benchmarks.drivers_amounts
+	$(BIN)/python -m benchmarks.drivers_stalls
+	$(BIN)/python -m benchmarks.drivers_notices
+	$(BIN)/python -m benchmarks.drivers_rivals
+	$(BIN)/python -m benchmarks.drivers_cost
 
 calibrate: .venv/.dev  ## Run the long calibrations
 	$(BIN)/python -m pytest -m slow
