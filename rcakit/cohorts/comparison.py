@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -123,6 +123,15 @@ class CohortResult(Result):
         from rcakit.plots import cohorts
 
         return cohorts.effects(self.to_records(), reference=self.reference, title=self.reading())
+
+    def verdict(self) -> Finding:
+        """Return the clearest answer as the verdict of a report."""
+        first = self.findings()[0]
+        if first.withheld_because is not None:
+            return replace(first, kind="verdict", verdict="no_evidence")
+        differs = first.kind == "difference" and first.strength != "weak"
+        word = "localised" if differs else "mix" if first.kind == "ruled_out" else "no_evidence"
+        return replace(first, kind="verdict", verdict=word)
 
     def love_plot(self) -> "alt.TopLevelMixin":
         """Draw how unlike the cohorts are before and after weighting."""
