@@ -1,5 +1,7 @@
 """Is the planted cause of each story of review work in its tables, and do the analyses find it?"""
 
+import datetime as dt
+
 import polars as pl
 import pytest
 
@@ -52,7 +54,7 @@ def test_untrained_wave_is_found():
     """After the onset hate speech is worse at the untrained sites, and spam is not."""
     data = story("qa_drop_untrained_wave")
     after = data.tables["decisions"].filter(
-        pl.col("decided_date") >= pl.lit(data.truth["onset"]).cast(pl.Date), pl.col("is_audited")
+        pl.col("decided_date") >= dt.date.fromisoformat(data.truth["onset"]), pl.col("is_audited")
     )
     effects = {}
     for policy in ("hate_speech", "spam"):
