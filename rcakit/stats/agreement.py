@@ -63,7 +63,7 @@ class Patterns:
         cell = np.arange(n_patterns)[:, None] * (self.n_categories + 1) + self.codes + 1
         size = n_patterns * (self.n_categories + 1)
         table = np.bincount(cell.ravel(), minlength=size).reshape(n_patterns, -1)
-        return table[:, 1:].astype(np.float64) if n_raters else table[:, 1:] * 0.0
+        return np.asarray(table[:, 1:] if n_raters else 0 * table[:, 1:], dtype=np.float64)
 
 
 def find_patterns(codes: Ints, n_categories: int) -> Patterns:

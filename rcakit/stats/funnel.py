@@ -125,7 +125,7 @@ def case_mix_expected(
     overall = events / np.maximum(cases, 1e-12)
     expected = np.bincount(unit, size * overall[stratum], minlength=n_units)
     variance = np.bincount(unit, size * (overall * (1 - overall))[stratum], minlength=n_units)
-    return expected, variance
+    return expected.astype(float), variance.astype(float)
 
 
 def rank_intervals(

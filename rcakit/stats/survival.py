@@ -58,7 +58,7 @@ def kaplan_meier(duration: Floats, observed: Flags) -> Curve:
     n_at_risk = (times.size - first).astype(np.float64)
     some = n_events > 0
     n_events, n_at_risk, different = n_events[some], n_at_risk[some], different[some]
-    survival = np.cumprod(1 - n_events / n_at_risk)
+    survival = np.cumprod(1 - n_events / n_at_risk).astype(np.float64)
     with np.errstate(divide="ignore"):
         variance = np.cumsum(n_events / (n_at_risk * (n_at_risk - n_events)))
     return Curve(different, n_at_risk, n_events, survival, variance, float(times[-1]))
