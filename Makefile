@@ -34,7 +34,7 @@ check: .venv/.dev  ## Format, lint, types, layers, spelling, notebooks without o
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
-	$(BIN)/nbstripout --verify playbooks/*.ipynb
+	$(BIN)/nbstripout --keep-id --verify playbooks/*.ipynb
 
 notebooks: .venv/.dev  ## Compare the tutorials with a fresh run
 	$(BIN)/python -m pytest --nbval --nbval-sanitize-with notebooks/sanitise.cfg -p no:xdist -o addopts="" notebooks
@@ -44,6 +44,17 @@ docs: .venv/.dev  ## Build the documentation into docs/_build
 
 bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.spikes_room
+	$(BIN)/python -m benchmarks.spikes_quality rcakit
+	$(BIN)/python -m benchmarks.spikes_speed
+	$(BIN)/python -m benchmarks.noufaily_scenarios run
+	$(BIN)/python -m benchmarks.drivers_counts
+	$(BIN)/python -m benchmarks.drivers_rates
+	$(BIN)/python -m benchmarks.drivers_amounts
+	$(BIN)/python -m benchmarks.drivers_stalls
+	$(BIN)/python -m benchmarks.drivers_notices
+	$(BIN)/python -m benchmarks.drivers_rivals
+	$(BIN)/python -m benchmarks.drivers_cost
 
 calibrate: .venv/.dev  ## Run the long calibrations
 	$(BIN)/python -m pytest -m slow

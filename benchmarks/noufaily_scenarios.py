@@ -1,7 +1,7 @@
 """Does the regression find outbreaks in Noufaily's 28 scenarios, at equal false alarms?
 
-    python benchmarks/noufaily_scenarios.py run [--repetitions 100]
-    python benchmarks/noufaily_scenarios.py r    [--repetitions 5]     (needs R surveillance)
+    python -m benchmarks.noufaily_scenarios run [--repetitions 100]
+    python -m benchmarks.noufaily_scenarios r    [--repetitions 5]     (needs R surveillance)
 
 Scenarios of Noufaily et al. (2013), Statistics in Medicine 32, 1206-1222, with the variance
 as the paper states it (phi times the mean). 624 weeks; the last 49 are judged, each from the
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.results_file import printed_to
 from rcakit.stats.regression import fit_counts, forecast_counts, seasonal_design
 
 TUNING_SEED, REPORTING_SEED = 501, 2029
@@ -184,4 +185,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with printed_to("noufaily_scenarios"):
+        main()

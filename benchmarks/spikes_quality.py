@@ -2,8 +2,8 @@
 
 Usage (two steps, because the peers live in an environment of their own):
 
-    python benchmarks/spikes_quality.py rcakit  [--seeds report|tune] [--world NAME ...]
-    python benchmarks/spikes_quality.py peers   [--seed 2026] [--world NAME] [--peer autoets --sample 250]
+    python -m benchmarks.spikes_quality rcakit  [--seeds report|tune] [--world NAME ...]
+    python -m benchmarks.spikes_quality peers   [--seed 2026] [--world NAME] [--peer autoets --sample 250]
 
 `rcakit` needs numpy and scipy only: it prints the filter, the oracles and the rolling
 z-scores on whole populations. `peers` adds STL, MSTL, AutoETS and Prophet on sub-samples,
@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+from benchmarks.results_file import printed_to
 from benchmarks.simulated_counts import (
     REPORTING_SEEDS,
     TUNING_SEEDS,
@@ -267,4 +268,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with printed_to("spikes_quality"):
+        main()

@@ -1,6 +1,6 @@
 """How much processor time does a series cost, next to what an analyst could use instead?
 
-    python benchmarks/spikes_speed.py [--peers]
+    python -m benchmarks.spikes_speed [--peers]
 
 730 daily values per series, one thread, best of three runs for the fast ones. `--peers` needs
 the environment with statsmodels, statsforecast and pandas.
@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+from benchmarks.results_file import printed_to
 from benchmarks.simulated_counts import TUNING_SEEDS, WORLDS, replace, simulate
 
 from rcakit.stats.filters import filter_counts
@@ -110,4 +111,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with printed_to("spikes_speed"):
+        main()

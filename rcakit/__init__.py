@@ -7,21 +7,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rcakit import datasets, drivers, errors, report, sources, spikes, testing
+    from rcakit import (
+        cohorts,
+        datasets,
+        drivers,
+        errors,
+        quality,
+        report,
+        sources,
+        spikes,
+        testing,
+    )
     from rcakit.findings import Finding
     from rcakit.sources import read
 
 __version__ = "0.1.0"
 
-_ROOMS = ("datasets", "drivers", "errors", "report", "sources", "spikes", "testing")
+_ROOMS = (
+    "cohorts",
+    "datasets",
+    "drivers",
+    "errors",
+    "quality",
+    "report",
+    "sources",
+    "spikes",
+    "testing",
+)
 _NAMES = {"Finding": "rcakit.findings", "read": "rcakit.sources"}
 
 __all__ = [
     "Finding",
     "__version__",
+    "cohorts",
     "datasets",
     "drivers",
     "errors",
+    "quality",
     "read",
     "report",
     "sources",

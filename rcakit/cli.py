@@ -14,7 +14,7 @@ __all__ = ["main"]
 
 EXIT_FAILED = 1
 EXIT_PARAMETERS = 2
-EXIT_CANCELLED = 130
+EXIT_CODES = {"failed": 1, "timeout": 3, "killed": 4, "cancelled": 130}
 
 _DEMO = {
     "source": "data_samples/app_release_report_bug/reports.parquet",
@@ -46,7 +46,7 @@ def list_() -> None:
     from rcakit.playbook import available
 
     for playbook in available():
-        click.echo(f"{playbook.name:<20} {playbook.question or playbook.title}")
+        click.echo(f"{playbook.name:<20} {_question(playbook)}")
 
 
 @main.command()
@@ -54,9 +54,9 @@ def list_() -> None:
 def describe(playbook: str) -> None:
     """Say what a playbook asks, and its parameters."""
     found = _find(playbook)
-    click.echo(f"{found.title}\n{found.question}\n")
     with _refusing():
-        width = max(len(item.name) for item in found.parameters)
+        click.echo(f"{found.title}\n{found.question}\n")
+        width = max((len(item.name) for item in found.parameters), default=0)
         for item in found.parameters:
             click.echo(f"  {item.name:<{width}}  {item.type_text} = {item.default!r}")
             click.echo(f"  {'':<{width}}  {item.comment}")
@@ -69,10 +69,11 @@ def describe(playbook: str) -> None:
     help="Set a parameter; lists as JSON. May be repeated.",
 )  # fmt: skip
 @click.option("--out", default="reports", show_default=True, help="Folder for the report.")
-def run(playbook: str, given: tuple[str, ...], out: str) -> None:
+@click.option("--timeout", type=float, metavar="SECONDS", help="End the run after this long.")
+def run(playbook: str, given: tuple[str, ...], out: str, timeout: float | None) -> None:
     """Run a playbook, by name or by the path of its notebook.
 
-    Exit code: 0 ok, 1 failed, 2 bad parameters.
+    Exit code: 0 ok, 1 failed, 2 bad parameters, 3 timeout, 4 killed, 130 cancelled.
     """
     values: dict[str, Any] = {}
     for pair in given:
@@ -80,7 +81,7 @@ def run(playbook: str, given: tuple[str, ...], out: str) -> None:
         if not separator:
             _refuse(f"-p must be NAME=VALUE, got {pair!r}.")
         values[name.strip()] = value
-    _run(playbook, values, out)
+    _run(playbook, values, out, timeout)
 
 
 @main.command()
@@ -97,8 +98,11 @@ def new(name: str, into: str) -> None:
     path = Path(into) / f"{name}.ipynb"
     if path.exists():
         _refuse(f"{path} exists already. Choose another name, or move it away.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, path)
+    except OSError as problem:
+        _refuse(f"{path} cannot be written: {problem.strerror}. Choose another --into.")
     click.echo(f"{path}\nRun it: rcakit run {path}")
 
 
@@ -116,6 +120,16 @@ class _refusing:  # noqa: N801 - reads as a verb: with _refusing(): ...
             _refuse(f"{type(error).__name__}: {error}")
 
 
+def _question(playbook: "Playbook") -> str:
+    """Return what a playbook asks, or why it cannot be read."""
+    from rcakit.errors import PlaybookError
+
+    try:
+        return playbook.question or playbook.title
+    except PlaybookError as broken:
+        return f"(cannot be read: {broken})"
+
+
 def _find(name: str) -> "Playbook":
     from rcakit.playbook import find
 
@@ -124,7 +138,7 @@ def _find(name: str) -> "Playbook":
     raise AssertionError  # _refuse has left
 
 
-def _run(name: str, values: dict[str, Any], out: str) -> None:
+def _run(name: str, values: dict[str, Any], out: str, timeout: float | None = None) -> None:
     from rcakit import runner
     from rcakit.errors import PlaybookError
 
@@ -133,7 +147,7 @@ def _run(name: str, values: dict[str, Any], out: str) -> None:
         playbook.check(values)
     try:
         with _Progress(playbook.name) as progress:
-            finished = runner.run(playbook, values, out=out, progress=progress)
+            finished = runner.run(playbook, values, out=out, progress=progress, timeout=timeout)
     except PlaybookError as problem:
         click.echo(f"failed: {problem}", err=True)
         sys.exit(EXIT_FAILED)
@@ -145,7 +159,7 @@ def _run(name: str, values: dict[str, Any], out: str) -> None:
 def _tell_failure(finished: "Run") -> None:
     click.echo(f"{finished.status}: {finished.error}", err=True)
     click.echo(f"The notebook as far as it came: {_shown(finished.folder)}", err=True)
-    sys.exit(EXIT_CANCELLED if finished.status == "cancelled" else EXIT_FAILED)
+    sys.exit(EXIT_CODES[finished.status])
 
 
 def _shown(path: Path) -> str:

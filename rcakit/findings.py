@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from rcakit.errors import ParameterError
@@ -29,7 +28,15 @@ __all__ = [
 ]
 
 Kind = Literal[
-    "data_quality", "change", "driver", "matched_change", "ruled_out", "effect", "verdict"
+    "data_quality",
+    "change",
+    "driver",
+    "matched_change",
+    "ruled_out",
+    "effect",
+    "verdict",
+    "difference",
+    "measurement",
 ]
 Strength = Literal["strong", "moderate", "weak", "withheld"]
 
@@ -49,6 +56,8 @@ _CAUSAL = re.compile(
     r"\b(was caused|is caused|were caused|caused by|because of|due to|led to|resulted in)\b",
     re.IGNORECASE,
 )
+# What stands in curly quotes was said by the data (`wording.quoted`).
+_QUOTED = re.compile(r"“[^”]*”")
 
 
 def rate_strength(
@@ -131,7 +140,7 @@ class Finding:
     n_obs: int
     method: str
     caveats: tuple[str, ...] = ()
-    evidence: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    evidence: Mapping[str, Any] = field(default_factory=dict)
     next_steps: tuple[str, ...] = ()
     segment: Mapping[str, Any] | None = None
     change_id: str | None = None
@@ -142,7 +151,7 @@ class Finding:
     def __post_init__(self) -> None:
         """Refuse a claim without a number, or one that says more than its evidence."""
         check_choice(self.kind, "kind", KINDS)
-        if self.kind != "effect" and (word := _CAUSAL.search(self.claim)):
+        if self.kind != "effect" and (word := _CAUSAL.search(_QUOTED.sub("", self.claim))):
             raise ParameterError(
                 f"claim must stay on the word ladder {LADDER[:3]}, got {word.group()!r}. "
                 "Only a randomised test or a clean rollout may name a cause."
@@ -161,7 +170,8 @@ class Finding:
 
     def _check_number(self) -> None:
         numbers = (self.estimate, self.ci_lower, self.ci_upper)
-        if any(math.isnan(number) for number in numbers) or self.n_obs < 1:
+        is_known = math.isfinite(self.estimate) and not any(map(math.isnan, numbers))
+        if not is_known or self.n_obs < 1:
             raise ParameterError(
                 f"a finding must have an estimate, an interval and n_obs, got {numbers} and "
                 f"n_obs={self.n_obs}. Give withheld_because to say why there is no number."
@@ -180,8 +190,12 @@ class Finding:
         """Rebuild a finding from `to_record`; its strength is rated anew."""
         known = {item.name for item in fields(cls) if item.init}
         given = {key: value for key, value in record.items() if key in known}
-        for name in ("estimate", "ci_lower", "ci_upper"):
-            given[name] = math.nan if given.get(name) is None else given[name]
+        # JSON knows no infinity: a bound that is missing beside an estimate is an open one.
+        is_withheld = given.get("estimate") is None
+        missing = (("estimate", math.nan), ("ci_lower", -math.inf), ("ci_upper", math.inf))
+        for name, unbounded in missing:
+            if given.get(name) is None:
+                given[name] = math.nan if is_withheld else unbounded
         for name in ("caveats", "next_steps"):
             given[name] = tuple(given.get(name, ()))
         return cls(**given)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from rcakit.errors import SchemaError
+from rcakit.errors import SchemaError, SourceError
 from rcakit.validation import check_choice, check_names, did_you_mean, refusal, shown
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "between",
     "check_columns",
     "check_time_zone",
+    "collect",
     "columns",
     "count_duplicates",
     "hand_back",
@@ -133,6 +134,7 @@ def aggregate(
     )
     truncation = EVERY[check_choice(every, "every", tuple(EVERY))]
     check_columns(data, (*group, time, *added, *squared))
+    _check_free((*group, *added), time=time)
     wanted = dict.fromkeys((*group, *([time] if time else []), *added, *squared))
     frame = _narwhal(data)
     frame = _at_home_if_needed(frame.select(*wanted) if wanted else frame, time)
@@ -172,12 +174,31 @@ def between(data: Any, *, time: str, start: dt.date, end: dt.date, tz: str = "UT
     check_columns(data, (time,))
     import narwhals as nw
 
-    names = columns(data)
     frame = _with_local_time(_at_home_if_needed(_narwhal(data), time), time, tz)
     first = dt.datetime.combine(start, dt.time())
     after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time())
     kept = frame.filter(nw.col(_LOCAL) >= first, nw.col(_LOCAL) < after)
-    return kept.select(*names).to_native()
+    return kept.drop(_LOCAL).to_native()
+
+
+def collect(data: Any, names: Iterable[str]) -> "pl.DataFrame":
+    """Bring the rows of the named columns home, for methods that need each row.
+
+    Categories come as text and decimals as floats; missing and not-a-number both come as null.
+    """
+    import polars as pl
+
+    wanted = list(dict.fromkeys(names))
+    check_columns(data, wanted)
+    table = _collect(_at_home_if_needed(_narwhal(data).select(*wanted), None))
+    text = [name for name in wanted if table[name].dtype in {pl.Categorical, pl.Enum}]
+    decimal = [name for name in wanted if table[name].dtype == pl.Decimal]
+    real = [name for name in wanted if table[name].dtype.is_float()]
+    return table.select(wanted).with_columns(
+        pl.col(text).cast(pl.String),
+        pl.col(decimal).cast(pl.Float64),
+        pl.col(real).cast(pl.Float64).fill_nan(None),
+    )
 
 
 def with_local_day(
@@ -210,10 +231,9 @@ def count_duplicates(data: Any) -> int:
     """Count rows that repeat an earlier row in every column."""
     import narwhals as nw
 
-    names = columns(data)
     frame = _narwhal(data)
     rows = _collect(frame.select(nw.len().alias("n")))["n"].item()
-    different = _collect(frame.select(*names).unique().select(nw.len().alias("n")))["n"].item()
+    different = _collect(frame.unique().select(nw.len().alias("n")))["n"].item()
     return int(rows) - int(different)
 
 
@@ -268,9 +288,20 @@ def _schema(frame: Any) -> "dict[str, nw.dtypes.DType]":
 def _collect(frame: Any) -> "pl.DataFrame":
     """Bring a small table home as polars, whatever engine computed it."""
     import narwhals as nw
+    from narwhals.exceptions import ComputeError as Malformed
+    from polars.exceptions import ComputeError
 
     if isinstance(frame, nw.LazyFrame):
-        frame = frame.collect(backend="polars")
+        try:
+            frame = frame.collect(backend="polars")
+        except (
+            ComputeError,
+            Malformed,
+        ) as problem:  # a file that turns out to be malformed while it is read
+            first = str(problem).strip().partition("\n")[0]
+            raise SourceError(
+                f"rows could not be read: {first[:300]}. Mend the file, or convert it to Parquet."
+            ) from None
     table: pl.DataFrame = frame.to_polars()
     return table
 
@@ -328,6 +359,17 @@ def _check_readable(parsed: Any, raw: Any, time: str) -> None:
             f"column {time!r} must hold timestamps, got text such as {shown(given)}. "
             "Use ISO 8601, for example 2026-03-31T14:05:00Z or 2026-03-31."
         )
+
+
+def _check_free(names: Iterable[str], *, time: str | None) -> None:
+    """Refuse columns whose names the aggregate uses itself, or an engine takes for a pattern."""
+    taken = {"n_rows", "n_missing", *([_TIME] if time is not None else [])}
+    for name in names:
+        if name in taken or name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise SchemaError(
+                f"column {name!r} has a name that rcakit keeps for itself. "
+                "Rename it, for example by putting 'my_' before it."
+            )
 
 
 def _check_numeric(frame: Any, names: Iterable[str]) -> None:

@@ -175,7 +175,7 @@ class Playbook:
             if item.bounds and _is_numeric(item.annotation):
                 limits |= {"ge": item.bounds[0], "le": item.bounds[1]}
             fields[item.name] = (item.annotation, Field(item.default, **limits))
-        settings = ConfigDict(extra="forbid", validate_default=True)
+        settings = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
         return create_model(f"{self.name}_parameters", __config__=settings, **fields)
 
 
@@ -303,6 +303,9 @@ def _read(parameter: Parameter, value: Any) -> Any:
     options = _options(parameter.annotation)
     if value in {"null", "None", "none"} and type(None) in options:
         return None
+    for word in _words(parameter.annotation):
+        if value == str(word):
+            return word
     if str in options:
         return value
     containers = {get_origin(option) or option for option in options} & {list, dict, tuple}
@@ -310,7 +313,7 @@ def _read(parameter: Parameter, value: Any) -> Any:
         try:
             return json.loads(value)
         except ValueError:
-            example = '["policy", "surface"]' if list in containers else '{"key": "value"}'
+            example = '{"key": "value"}' if containers == {dict} else '["policy", "surface"]'
             raise ParameterError(
                 f"{parameter.name} must be {parameter.type_text} as JSON, got {shown(value)}. "
                 f"For example '{example}'."
@@ -324,6 +327,13 @@ def _options(annotation: Any) -> tuple[Any, ...]:
     if get_origin(annotation) is Literal:
         return (str,)
     return (type(None),) if annotation is None else (annotation,)
+
+
+def _words(annotation: Any) -> tuple[Any, ...]:
+    """Return the values that a Literal allows."""
+    if get_origin(annotation) in {Union, UnionType}:
+        return tuple(word for part in get_args(annotation) for word in _words(part))
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
 def _is_numeric(annotation: Any) -> bool:

@@ -12,9 +12,11 @@ import os
 import platform
 import secrets
 import shutil
+import signal
 import sys
-import tempfile
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +27,7 @@ from rcakit.findings import Finding
 from rcakit.playbook import Playbook
 from rcakit.report import Answer, collect, compose, page
 from rcakit.sources.fingerprint import fingerprint
+from rcakit.validation import check_number
 
 __all__ = ["Progress", "Run", "Status", "run"]
 
@@ -75,6 +78,7 @@ def run(
     *,
     out: str | Path = "reports",
     progress: Progress | None = None,
+    timeout: float | None = None,
 ) -> Run:
     """Run a playbook and write its report.
 
@@ -89,11 +93,15 @@ def run(
         ``notebook.ipynb``, ``findings.json`` and ``run.json``.
     progress
         Called before each code cell.
+    timeout
+        Seconds after which the whole run is ended.
 
     Returns
     -------
     Run
-        With status ``ok``, ``failed`` or ``cancelled``.
+        Its status is ``ok``; ``failed`` when a cell raised; ``timeout``; ``killed`` when the kernel
+        died, for example for want of memory; ``cancelled`` after an interrupt or a request to
+        terminate.
 
     Raises
     ------
@@ -103,10 +111,13 @@ def run(
         The output folder cannot be written.
     """
     values = playbook.check(parameters or {})
+    if timeout is not None:
+        check_number(timeout, "timeout", gt=0, hint="It is in seconds.")
     started = dt.datetime.now(dt.UTC)
     run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     home = _made(Path(out).absolute() / playbook.name)
-    staging = _made(home / f".{run_id}.part")
+    _clear_abandoned(home)
+    staging = _made(home / f".{run_id}.{os.getpid()}.part")
     record: dict[str, Any] = {
         "run_id": run_id,
         "playbook": playbook.name,
@@ -117,7 +128,7 @@ def run(
         "versions": _versions(),
     }
     try:
-        error, status = _execute(playbook, values, staging / "notebook.ipynb", progress)
+        error, status = _execute(playbook, values, staging / "notebook.ipynb", progress, timeout)
         record |= {"status": status, "finished_at": _now()}
         if error is not None:
             return _set_aside(staging, Path(out).absolute(), record, error)
@@ -133,7 +144,11 @@ def run(
 
 
 def _execute(
-    playbook: Playbook, values: Mapping[str, Any], output: Path, progress: Progress | None
+    playbook: Playbook,
+    values: Mapping[str, Any],
+    output: Path,
+    progress: Progress | None,
+    timeout: float | None,
 ) -> tuple[str | None, Status]:
     """Execute the notebook; return why it failed, if it did, and the status."""
     # jsonschema would build grammars of internationalised addresses: two seconds for nothing.
@@ -141,33 +156,51 @@ def _execute(
     import papermill
     from papermill.exceptions import PapermillException, PapermillExecutionError
 
-    from rcakit.kernels import PrivateKernelManager
+    from rcakit.kernels import KernelWatch
 
     # Papermill guesses parameters by a pattern and warns of those it misses; ours are checked already.
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    connection = Path(tempfile.mkdtemp(prefix="rcakit-"))
     try:
-        papermill.execute_notebook(
-            str(playbook.path),
-            str(output),
-            parameters=dict(values),
-            kernel_name="python3",
-            progress_bar=False,
-            log_output=False,
-            kernel_manager_class=PrivateKernelManager.within(connection),
-            on_cell_start=_teller(playbook, progress),
-        )
+        with _termination_as_interrupt(), KernelWatch(timeout) as watch:
+            try:
+                papermill.execute_notebook(
+                    str(playbook.path),
+                    str(output),
+                    parameters=dict(values),
+                    kernel_name="python3",
+                    language="python",
+                    progress_bar=False,
+                    log_output=False,
+                    kernel_manager_class=watch.manager_class,
+                    on_cell_start=_teller(playbook, progress),
+                )
+            except RuntimeError as died:  # nbclient's DeadKernelError among them
+                if watch.has_expired:
+                    return f"it ran longer than the {timeout:g} seconds it was given", "timeout"
+                return f"its kernel died ({str(died).partition(chr(10))[0]})", "killed"
+            # A kernel that ends between two cells can leave a notebook that looks complete.
+            if watch.has_expired:
+                return f"it ran longer than the {timeout:g} seconds it was given", "timeout"
     except PapermillExecutionError as failed:
         return _reason(failed.ename, failed.evalue), "failed"
     except KeyboardInterrupt:
         return "it was cancelled", "cancelled"
     except PapermillException as failed:
         return _reason(type(failed).__name__, str(failed)), "failed"
-    except RuntimeError as died:  # nbclient's DeadKernelError among them
-        return _reason(type(died).__name__, str(died)), "killed"
-    finally:
-        shutil.rmtree(connection, ignore_errors=True)
     return None, "ok"
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Treat a request to terminate like one to interrupt, so that nothing is left half done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _teller(playbook: Playbook, progress: Progress | None) -> Callable[..., None]:
@@ -220,6 +253,7 @@ def _write_outputs(
 def _set_aside(staging: Path, out: Path, record: dict[str, Any], error: str) -> Run:
     """Move what a failed run left below ``failed/``, whole."""
     record = {**record, "error": error}
+    _mark_cells_never_run(staging / "notebook.ipynb")
     _write(staging / "run.json", _json(record))
     home = _made(out / "failed" / record["playbook"])
     staging.replace(home / record["run_id"])
@@ -230,6 +264,38 @@ def _set_aside(staging: Path, out: Path, record: dict[str, Any], error: str) -> 
         home / record["run_id"],
         error=error,
     )
+
+
+def _mark_cells_never_run(path: Path) -> None:
+    """Tell cells that ran from those that did not: papermill calls all of them completed."""
+    if not path.exists():
+        return
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and cell.execution_count is None:
+            cell.metadata["papermill"] = {"status": "never run"}
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "never-run"]
+    nbformat.write(notebook, path)
+
+
+def _clear_abandoned(home: Path) -> None:
+    """Remove what a run left that was killed itself; its process number is in the name."""
+    for folder in home.glob(".*.part"):
+        owner = folder.name.split(".")[-2]
+        if owner.isdigit() and not _is_alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _made(folder: Path) -> Path:

@@ -16,7 +16,14 @@ from rcakit.results import Result
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ENGINES", "assert_finds", "check_playbook", "check_result", "in_engine"]
+__all__ = [
+    "ENGINES",
+    "assert_finds",
+    "check_finding",
+    "check_playbook",
+    "check_result",
+    "in_engine",
+]
 
 # Every kind of table that an analysis must accept, by name.
 ENGINES = ("polars", "lazy", "pandas", "pandas-pyarrow", "pyarrow", "duckdb")

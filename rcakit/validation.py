@@ -81,7 +81,7 @@ def check_choice(value: _Word, name: str, choices: Collection[_Word], *, hint: s
     """Return a word that is one of the choices."""
     if value not in choices:
         allowed = "one of " + ", ".join(repr(str(choice)) for choice in choices)
-        near = did_you_mean(value, map(str, choices)) if isinstance(value, str) else ""
+        near = did_you_mean(str(value), map(str, choices))
         raise refusal(name, allowed, value, f"{near} {hint}".strip())
     return value
 

@@ -5,6 +5,7 @@ one thing to an English reader and another to a German or Brazilian one.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +14,10 @@ __all__ = [
     "change",
     "day",
     "interval",
+    "name",
     "percent",
     "plural",
+    "quoted",
     "segment",
     "there_were",
     "visible",
@@ -23,6 +26,11 @@ __all__ = [
 _THIN_SPACE = "\u202f"
 _MINUS = "\u2212"
 _LONGEST_TEXT = 60
+# Blank or invisible, although Unicode calls them letters, marks or symbols.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# A name that cannot be mistaken for words of ours stands as it is.
+_PLAIN = re.compile(r"[\w.:/@+-]+")
+_STRAIGHT = str.maketrans(dict.fromkeys("“”„‟", '"'))
 
 
 def amount(value: float | None, *, signed: bool = False) -> str:
@@ -63,7 +71,7 @@ def change(rel_effect: float | None) -> str:
     return percent(rel_effect, signed=True)
 
 
-def plural(count: int, noun: str, many: str | None = None) -> str:
+def plural(count: float, noun: str, many: str | None = None) -> str:
     """Say a count with its noun: ``1 incident``, ``3 incidents``."""
     return f"{amount(count)} {noun if count == 1 else many or noun + 's'}"
 
@@ -86,7 +94,7 @@ def segment(values: Mapping[str, Any]) -> str:
     """Say a segment in words: ``policy = spam, surface = video``."""
     if not values:
         return "everything"
-    return ", ".join(f"{visible(key)} = {visible(value)}" for key, value in values.items())
+    return ", ".join(f"{name(key)} = {name(value)}" for key, value in values.items())
 
 
 def visible(value: Any, *, longest: int = _LONGEST_TEXT) -> str:
@@ -97,7 +105,22 @@ def visible(value: Any, *, longest: int = _LONGEST_TEXT) -> str:
     """
     text = "(missing)" if value is None else str(value)
     shown = "".join(
-        c if c.isprintable() or c == _THIN_SPACE else f"⟨U+{ord(c):04X}⟩"
+        c if (c.isprintable() and c not in _BLANK) or c == _THIN_SPACE else f"⟨U+{ord(c):04X}⟩"
         for c in text[: longest + 1]
     )
     return shown if len(text) <= longest else f"{shown[:longest]}…"
+
+
+def quoted(value: Any) -> str:
+    """Say text that came with the data in curly quotes, of which it can hold none itself."""
+    return f"“{visible(value).translate(_STRAIGHT)}”"
+
+
+def name(value: Any) -> str:
+    """Say a name that came with the data; one that could pass for words of ours is quoted.
+
+    A value such as ``ios, policy = spam`` must not read as a second attribute, nor ``fraud led to
+    bans`` as a claim.
+    """
+    text = visible(value)
+    return text if value is None or _PLAIN.fullmatch(text) else quoted(value)

@@ -6,6 +6,7 @@ import numpy as np
 
 from rcakit.datasets.catalogue import SCENARIOS
 from rcakit.datasets.dataset import Dataset
+from rcakit.datasets.decisions import STORIES, make_decisions
 from rcakit.datasets.sizes import SIZES
 from rcakit.datasets.tables import TABLES
 from rcakit.datasets.truth import tell
@@ -24,10 +25,11 @@ def scenarios() -> dict[str, str]:
     Examples
     --------
     >>> import rcakit.datasets
-    >>> sorted(rcakit.datasets.scenarios())
-    ['app_release_report_bug', 'global_rise', 'ingestion_outage', 'quiet']
+    >>> rcakit.datasets.scenarios()["quality_quiet"]
+    'Nothing happens to quality.'
     """
-    return {name: scenario.description for name, scenario in SCENARIOS.items()}
+    described = {name: scenario.description for name, scenario in SCENARIOS.items()}
+    return described | {name: story.description for name, story in STORIES.items()}
 
 
 def make(scenario: str, *, size: str = "small", rng: int | np.random.Generator = 0) -> Dataset:
@@ -69,8 +71,10 @@ def make(scenario: str, *, size: str = "small", rng: int | np.random.Generator =
     >>> data.truth["verdict"]
     'no_evidence'
     """
-    _check_choice("scenario", scenario, SCENARIOS, "rcakit.datasets.scenarios() describes each.")
+    _check_choice("scenario", scenario, sorted(scenarios()), "rcakit.datasets.scenarios() describes each.")
     _check_choice("size", size, SIZES, "Start with small.")
+    if scenario in STORIES:
+        return make_decisions(scenario, size=size, seed=_seed(rng))
     story = SCENARIOS[scenario]
     world = World(SIZES[size], _seed(rng))
     built = {name: TABLES[name].build(world, story) for name in story.tables}

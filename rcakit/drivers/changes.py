@@ -14,10 +14,11 @@ from rcakit.drivers.result import DriverResult
 from rcakit.errors import ParameterError, SchemaError
 from rcakit.findings import SMALLEST_CELL, Finding, withheld
 from rcakit.results import Record, Result
-from rcakit.validation import check_integer
+from rcakit.validation import check_integer, shown
 
 if TYPE_CHECKING:
     import altair as alt
+    import polars as pl
 
 __all__ = ["ChangeMatch", "ChangeResult", "match_changes"]
 
@@ -135,7 +136,10 @@ class ChangeResult(Result):
 
     def _matched(self, match: ChangeMatch) -> Finding:
         return Finding(
-            claim=f"It coincides with “{wording.visible(match.title)}” ({match.kind}, {match.reason}).",
+            claim=(
+                f"It coincides with {wording.quoted(match.title)} "
+                f"({wording.name(match.kind)}, {match.reason})."
+            ),
             kind="matched_change",
             change_id=match.change_id,
             caveats=(
@@ -146,12 +150,15 @@ class ChangeResult(Result):
         )
 
     def _ruled_out(self, match: ChangeMatch) -> Finding:
-        claim = f"“{wording.visible(match.title)}” ({match.kind}) was set aside: {match.reason}."
+        claim = (
+            f"{wording.quoted(match.title)} ({wording.name(match.kind)}) was set aside: "
+            f"{match.reason}."
+        )
         if not math.isfinite(match.excess):
             return withheld(
                 "ruled_out",
                 claim,
-                why="its scope names columns that are not among the dimensions",
+                why=match.reason,
                 unit=self.unit,
                 method=_METHOD,
                 change_id=match.change_id,
@@ -260,7 +267,7 @@ def _rows(changes: Any) -> list[Record]:
         at = at.cast(pl.Datetime("us"))
     elif not isinstance(dtype, pl.Datetime):
         raise SchemaError(f"column 'changed_at' must hold timestamps or dates, got {dtype}.")
-    table = table.with_columns(at).with_row_index("row", offset=1)
+    table = _dated(table, at).with_row_index("row", offset=1)
     if isinstance(zoned := table.schema["changed_at"], pl.Datetime) and zoned.time_zone:
         table = table.with_columns(
             pl.col("changed_at").dt.convert_time_zone("UTC").dt.replace_time_zone(None)
@@ -270,11 +277,24 @@ def _rows(changes: Any) -> list[Record]:
             "change_id": str(row.get("change_id") or f"row {row['row']}"),
             "changed_at": row["changed_at"],
             "kind": str(row.get("kind") or "change"),
-            "title": str(row["title"]),
+            "title": str(row["title"] or "(no title)"),
             "scope": str(row.get("scope") or "all"),
         }
         for row in table.drop_nulls("changed_at").iter_rows(named=True)
     ]
+
+
+def _dated(table: "pl.DataFrame", at: "pl.Expr") -> "pl.DataFrame":
+    """Read the times of a change log; refuse one whose times cannot be read."""
+    dated = table.with_columns(at)
+    unread = table.filter(dated["changed_at"].is_null() & table["changed_at"].is_not_null())
+    if unread.height:
+        raise SchemaError(
+            f"column 'changed_at' must hold timestamps, got {shown(unread['changed_at'][0])} "
+            f"among others ({wording.plural(unread.height, 'row')}). "
+            "Use ISO 8601, for example 2026-03-31T14:05:00Z or 2026-03-31."
+        )
+    return dated
 
 
 def _days_before(changed_at: dt.datetime, onset: dt.datetime) -> float:
@@ -290,9 +310,13 @@ def _score(
     days = _days_before(row["changed_at"], onset)
     leaves = result.leaves
     scope = _scope(row["scope"])
+    if scope is None:
+        return _match(row, days, reason=f"its scope {wording.quoted(row['scope'])} cannot be read")
     if unknown := [name for name in scope if name not in leaves.dimensions]:
         return _match(
-            row, days, reason=f"its scope names {unknown[0]!r}, which is no dimension here"
+            row,
+            days,
+            reason=f"its scope names {wording.name(unknown[0])}, which is no dimension here",
         )
     inside = np.ones(len(leaves.codes), dtype=bool)
     for name, values in scope.items():
@@ -317,9 +341,14 @@ def _score(
     )
 
 
-def _scope(text: str) -> dict[str, list[str]]:
-    """Read ``dimension=value`` pairs; ``all`` is an empty scope."""
-    pairs = [part.partition("=") for part in text.split(";") if "=" in part]
+def _scope(text: str) -> dict[str, list[str]] | None:
+    """Read ``dimension=value`` pairs; ``all`` is an empty scope, and other words are None."""
+    if text.strip().lower() == "all":
+        return {}
+    parts = [part for part in text.split(";") if part.strip()]
+    if not all("=" in part for part in parts):
+        return None
+    pairs = [part.partition("=") for part in parts]
     return {name.strip(): [v.strip() for v in values.split("|")] for name, _, values in pairs}
 
 
@@ -380,7 +409,8 @@ def _rest_excess(result: DriverResult, excess: Any, inside: Any, rest: Any) -> _
 
 
 def _reason(days: float, contained: float, density: float, *, is_everything: bool) -> str:
-    when = f"{wording.amount(round(abs(days), 1))} days" if abs(days) >= 1 else "less than a day"
+    n_days = round(abs(days), 1)
+    when = wording.plural(n_days, "day") if abs(days) >= 1 else "less than a day"
     if days < 0:
         return f"it came {when} after the onset"
     if contained < _MIN_CONTAINED:
@@ -434,7 +464,7 @@ def _ranked(matches: list[ChangeMatch]) -> tuple[ChangeMatch, ...]:
         replace(
             match,
             is_plausible=False,
-            reason=f"{match.reason}, but “{wording.visible(best.title)}” fits much better",
+            reason=f"{match.reason}, but {wording.quoted(best.title)} fits much better",
         )
         if best and match.is_plausible and match.score < _CLEARLY_WORSE * best.score
         else match

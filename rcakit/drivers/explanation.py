@@ -8,7 +8,7 @@ from rcakit import frames, wording
 from rcakit.drivers.leaf_table import LeafTable, Span, leaf_table
 from rcakit.drivers.result import DriverResult
 from rcakit.errors import NotEnoughDataError, ParameterError
-from rcakit.stats.attribution import Attribution
+from rcakit.stats.attribution.outcome import Attribution
 from rcakit.validation import check_date, check_integer, check_names, check_number, check_period
 
 __all__ = ["explain"]
@@ -127,7 +127,7 @@ def explain(
         attribution,
         leaves,
         span=span,
-        unit=unit or value or "rows",
+        unit=unit or (wording.name(value) if value else "rows"),
         is_ratio=denominator is not None,
         library=frames.library(data),
     )
@@ -265,13 +265,13 @@ def _attribute(
         "confidence_level": confidence_level,
     }
     if leaves.history is None:
-        from rcakit.stats.amounts import attribute_amounts
+        from rcakit.stats.attribution.amounts import attribute_amounts
 
         return attribute_amounts(
             leaves.codes, leaves.sizes, leaves.observed, leaves.usual, **options
         )
     if leaves.denominator is not None:
-        from rcakit.stats.ratios import attribute_ratios
+        from rcakit.stats.attribution.ratios import attribute_ratios
 
         return attribute_ratios(
             leaves.codes,
@@ -281,7 +281,7 @@ def _attribute(
             history=leaves.history,
             **options,
         )
-    from rcakit.stats.counts import attribute_counts
+    from rcakit.stats.attribution.counts import attribute_counts
 
     return attribute_counts(
         leaves.codes, leaves.sizes, leaves.observed, history=leaves.history, **options

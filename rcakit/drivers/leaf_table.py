@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rcakit.stats.leaves import History
+from rcakit.stats.attribution.leaves import History
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,7 +37,7 @@ class Span:
         return (self.period[1] - self.period[0]).days + 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LeafTable:
     """Leaves as integer codes, with what each showed.
 

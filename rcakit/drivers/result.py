@@ -10,7 +10,7 @@ from rcakit import frames, wording
 from rcakit.drivers.leaf_table import LeafTable, Span
 from rcakit.findings import Finding
 from rcakit.results import Record, Result
-from rcakit.stats.attribution import Attribution, Segment, Verdict
+from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
 
 if TYPE_CHECKING:
     import altair as alt

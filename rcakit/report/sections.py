@@ -1,6 +1,7 @@
 """What the sections of a page say: doubts, impact, timeline, actions, limits."""
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -68,16 +69,22 @@ def impact(findings: Sequence[Finding]) -> Section:
             "what": "the whole change"
             if item.kind == "verdict"
             else wording.segment(item.segment or {}),
-            f"more (+) or fewer (−) {item.unit}": wording.amount(round(item.estimate), signed=True),
+            "more (+) or fewer (−)": wording.amount(_whole(item.estimate), signed=True),
             "95 % interval": wording.interval(
-                round(item.ci_lower), round(item.ci_upper), signed=True
+                _whole(item.ci_lower), _whole(item.ci_upper), signed=True
             ),
+            "unit": item.unit,
             "strength": item.strength,
         }
         for item in findings
         if item.kind in {"verdict", "driver", "effect"} and item.withheld_because is None
     ]
     return Section(rows=tuple(rows), nothing="There is no impact to report.")
+
+
+def _whole(number: float) -> float:
+    """Round a count to whole ones; rates and small amounts keep their digits."""
+    return round(number) if 10 <= abs(number) < math.inf else number
 
 
 def timeline(findings: Sequence[Finding]) -> Section:

@@ -1,5 +1,6 @@
 """Rows in files: CSV, Parquet and JSON lines, one file or a glob, opened lazily by polars."""
 
+import zlib
 from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +23,10 @@ ENDINGS = {
     ".ndjson": "lines",
 }
 
-# Rows read to guess the type of a CSV or JSON column.
-_SAMPLE_ROWS = 10_000
+# The type of a CSV or JSON column is guessed from all rows of files up to this size together, for
+# a fraction may come late; of larger ones from the first rows.
+_WHOLE_BYTES = 64 * 1024 * 1024
+_SAMPLE_ROWS = 100_000
 
 _HEADER_LENGTH = 65_536
 
@@ -46,7 +49,7 @@ def read(source: str, *, query: str | None = None) -> "pl.LazyFrame":
         if query is not None:
             frame = pl.SQLContext(data=frame).execute(query, eager=False)
         frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as problem:
+    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error) as problem:
         raise SourceError(_reason(source, problem)) from None
     return frame
 
@@ -75,7 +78,10 @@ def locate(source: str) -> list[str]:
 def _matches(source: str) -> list[str]:
     if has_magic(source) and not Path(source).exists():
         return sorted(glob(source, recursive=True))  # noqa: PTH207 - the pattern may be absolute
-    return [source] if Path(source).exists() else []
+    try:
+        return [source] if Path(source).exists() else []
+    except OSError:  # no file can have such a name
+        return []
 
 
 def _kind(path: str) -> str:
@@ -102,7 +108,7 @@ def _scan_csv(paths: list[str]) -> "pl.LazyFrame":
         paths,
         separator=_separator(paths[0]),
         try_parse_dates=True,
-        infer_schema_length=_SAMPLE_ROWS,
+        infer_schema_length=_sample(paths),
         encoding="utf8-lossy",
         null_values=["", "NA", "NULL", "null", "NaN"],
     )
@@ -111,7 +117,14 @@ def _scan_csv(paths: list[str]) -> "pl.LazyFrame":
 def _scan_lines(paths: list[str]) -> "pl.LazyFrame":
     import polars as pl
 
-    return pl.scan_ndjson(paths, infer_schema_length=_SAMPLE_ROWS)
+    return pl.scan_ndjson(paths, infer_schema_length=_sample(paths))
+
+
+def _sample(paths: list[str]) -> int | None:
+    """Return how many rows to guess types from; None for all."""
+    local = [Path(path) for path in paths if "://" not in path]
+    size = sum(path.stat().st_size for path in local)
+    return None if local and size <= _WHOLE_BYTES else _SAMPLE_ROWS
 
 
 def _separator(path: str) -> str:

@@ -24,9 +24,12 @@ def fingerprint(source: object) -> str | None:
     if not isinstance(source, str):
         return None
     try:
-        paths = [Path(path) for path in locate(source)]
-    except RcaError:
+        return _hashed([Path(path) for path in locate(source)])
+    except (RcaError, OSError):  # the run itself says what is wrong with its source
         return None
+
+
+def _hashed(paths: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         size = path.stat().st_size

@@ -49,7 +49,7 @@ def read(source: Any, *, query: str | None = None) -> Any:
                 "Filter the table before, or give the path of a file."
             )
         return source
-    text = str(source)
+    text, query = str(source), query or None
     scheme = text.partition("://")[0] if "://" in text else ""
     if scheme and scheme not in {"http", "https", "file"}:
         raise SourceError(

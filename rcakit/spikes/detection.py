@@ -181,7 +181,7 @@ def detect(
     )
     judge = _Judge(direction, alpha, (1 - confidence_level) / 2)
     earlier = State.load(state) if isinstance(state, str | Path) else state
-    words = {"unit": unit or value or "rows", "library": frames.library(data)}
+    words = {"unit": unit or (wording.name(value) if value else "rows"), "library": frames.library(data)}
     if earlier is not None:
         return _resumed(data, ask, judge, earlier, totals=totals, words=words)
     grid = ask.grid(data)

@@ -242,7 +242,7 @@ def changepoints(
         level_upper=level + _Z95 * spread,
         changes=tuple(changes),
         every=every,
-        unit=unit or value or "rows",
+        unit=unit or (wording.name(value) if value else "rows"),
         library=frames.library(data),
     )
 

@@ -11,19 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from rcakit.stats.attribution.sums import sum_by
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _MIN_DAYS_FOR_WEEKDAYS = 21  # three of each weekday: fewer and the profile is mostly noise
 _MIN_DAYS_FOR_TREND = 28  # a slope from fewer than four weeks extrapolates noise
-_TREND_T = 3.0  # a slope must be this many standard errors from zero before it is used
+_TREND_T = 2.5  # a slope must be this many standard errors from zero before it is used
 _BIWEIGHT = 4.685  # tuning constant of Tukey's biweight, 95 % efficient under the normal (Holland & Welsch 1977)
 _MIN_BLOCKS = 6  # with fewer blocks a variance over blocks says nothing
 _WINSORISED = 0.01  # share of the largest squared residuals brought down: incidents in the history are not noise
+_BOUND = 6.0  # standard deviations beyond which a residual in the history is an incident
 _MIN_VALUES_FOR_WINSORISING = 50  # below this the 99 % point is the maximum
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class History:
     """Daily leaf values before the period, as coordinates of a sparse leaf x day table.
 
@@ -61,12 +64,17 @@ class History:
         """Number of days under study."""
         return len(self.period_weekday)
 
+    @property
+    def at_risk(self) -> Floats:
+        """Number at risk of each entry, shape (n_entries,); without a denominator every entry counts one."""
+        return np.ones(len(self.value)) if self.denominator is None else self.denominator
+
     def day_totals(self) -> Floats:
         """Sum over all leaves for every baseline day, shape (n_days,)."""
-        return np.bincount(self.day, self.value, minlength=self.n_days)
+        return sum_by(self.day, self.value, self.n_days)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TotalForecast:
     """Forecast of the total over the period, with the noise the whole shares.
 
@@ -117,10 +125,13 @@ class TotalForecast:
         """Prediction interval of the total when nothing has happened."""
         if self.mean <= 0.0:
             return (0.0, 0.0)
-        width = special.stdtrit(self.degrees_of_freedom, 0.5 + confidence_level / 2.0) * self.sd
+        width = (
+            float(special.stdtrit(self.degrees_of_freedom, 0.5 + confidence_level / 2.0)) * self.sd
+        )
         if self.mean < _SMALL_TOTAL:
             return (max(0.0, self.mean - width), self.mean + width)
-        return (self.mean * np.exp(-width / self.mean), self.mean * np.exp(width / self.mean))
+        factor = float(np.exp(width / self.mean))
+        return (self.mean / factor, self.mean * factor)
 
 
 _SMALL_TOTAL = (
@@ -158,7 +169,7 @@ def forecast_total(
     n_days, n_period = len(totals), len(period_weekday)
     has_weekdays = n_days >= _MIN_DAYS_FOR_WEEKDAYS and totals.sum() >= 10 * n_days
     design, period_design = _calendar(weekday, period_weekday, has_weekdays=has_weekdays)
-    has_trend = False
+    has_trend, slope_left_out = False, 0.0
     fit = _fit_log_linear(design, totals, scale)
     if n_days >= _MIN_DAYS_FOR_TREND and totals.sum() >= 2 * n_days:
         clock = (np.arange(n_days) - (n_days - 1) / 2) / n_days
@@ -166,6 +177,7 @@ def forecast_total(
         coefficients, covariance, *_ = sloped
         inflation = _autocorrelation_factor(sloped[4])
         has_trend = abs(coefficients[-1]) > _TREND_T * np.sqrt(covariance[-1, -1] * inflation)
+        slope_left_out = 0.0 if has_trend else float(coefficients[-1])
         if has_trend:
             fit = sloped
             ahead = (n_days + np.arange(n_period) - (n_days - 1) / 2) / n_days
@@ -181,6 +193,9 @@ def forecast_total(
     )  # one day has no neighbours to agree with
     sd_shared = np.sqrt(shared * memory * (by_day**2).sum()) / max(mean, 1e-12)
     variance_estimation = float(gradient @ covariance @ gradient) * inflation
+    variance_estimation += (
+        0.5 * slope_left_out * mean
+    ) ** 2  # a slope too weak to follow may still be there
     variance = scale * mean + (sd_shared * mean) ** 2 + variance_estimation
     return TotalForecast(
         mean=mean,
@@ -192,6 +207,16 @@ def forecast_total(
         period_factor=by_day,
         has_trend=bool(has_trend),
         has_weekdays=has_weekdays,
+    )
+
+
+def forecast_of(history: History, *, scale: float = 1.0) -> TotalForecast:
+    """Forecast the total of a history's leaves."""
+    return forecast_total(
+        history.day_totals(),
+        weekday=history.weekday,
+        period_weekday=history.period_weekday,
+        scale=scale,
     )
 
 
@@ -260,7 +285,7 @@ def _autocorrelation_factor(residuals: Floats) -> float:
     return (1.0 + lag_one) / (1.0 - lag_one)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LeafBaseline:
     """Expected value of every leaf over the period.
 
@@ -283,7 +308,12 @@ class LeafBaseline:
 
 
 def leaf_baseline(
-    history: History, *, codes: Integers, sizes: tuple[int, ...], scale: float = 1.0
+    history: History,
+    *,
+    codes: Integers,
+    sizes: tuple[int, ...],
+    scale: float = 1.0,
+    total: TotalForecast | None = None,
 ) -> LeafBaseline:
     """Expected value per leaf: its share of the baseline times the forecast total.
 
@@ -300,6 +330,8 @@ def leaf_baseline(
         Number of values of every dimension.
     scale
         Variance-to-mean ratio of a leaf value: 1 for counts.
+    total
+        A forecast from a longer history that ends on the same day; made from this one by default.
 
     Notes
     -----
@@ -307,13 +339,9 @@ def leaf_baseline(
     the segment that is tested, not to the leaf, or the sum of thousands of unseen leaves would be biased.
     """
     n_leaves = len(codes)
-    per_leaf = np.bincount(history.leaf, history.value, minlength=n_leaves)
-    total = forecast_total(
-        history.day_totals(),
-        weekday=history.weekday,
-        period_weekday=history.period_weekday,
-        scale=scale,
-    )
+    per_leaf = sum_by(history.leaf, history.value, n_leaves)
+    if total is None:
+        total = forecast_of(history, scale=scale)
     share = per_leaf / max(per_leaf.sum(), 1e-12)
     follows = False
     if total.has_weekdays and len(history.period_weekday) % 7:
@@ -343,16 +371,14 @@ def _leaf_weekday_factor(
         return np.ones(len(codes)), False
     mass = total.day_factor[on_period_day].sum() / total.day_factor.sum()
     n_same_days = int(on_period_day.sum())
-    same = np.bincount(
-        history.leaf, history.value * on_period_day[history.day], minlength=len(codes)
-    )
+    same = sum_by(history.leaf, history.value * on_period_day[history.day], len(codes))
     expected = per_leaf * mass * (same.sum() / max(per_leaf.sum() * mass, 1e-12))
     factor = np.ones(len(codes))
     follows = False
     for dimension, size in enumerate(sizes):
         code = codes[:, dimension]
-        observed = np.bincount(code, same, minlength=size)
-        fitted = np.bincount(code, expected * factor, minlength=size)
+        observed = sum_by(code, same, size)
+        fitted = sum_by(code, expected * factor, size)
         deviation = observed / np.maximum(fitted, 1e-12) - 1.0
         # The noise of these deviations is at least Poisson; only what exceeds a robust spread is followed.
         noise = np.sqrt((1.0 - mass) / np.maximum(fitted, 1e-12))
@@ -367,7 +393,7 @@ def _leaf_weekday_factor(
     return factor, follows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dispersion:
     """Components of the variance of a segment's value over the period, given the shared factor.
 
@@ -456,10 +482,8 @@ def row_scale(history: History) -> float:
 def _leaf_component(history: History, share: Floats, totals: Floats, base: float) -> float:
     """Squared variation of a leaf's day factor, from the leaves that are large enough to show it."""
     n_days = history.n_days
-    squares = np.bincount(history.leaf, history.value**2, minlength=len(share))
-    cross = (
-        np.bincount(history.leaf, history.value * totals[history.day], minlength=len(share)) * share
-    )
+    squares = sum_by(history.leaf, history.value**2, len(share))
+    cross = sum_by(history.leaf, history.value * totals[history.day], len(share)) * share
     power = share**2 * (totals**2).sum()
     residual = squares - 2.0 * cross + power - base * share * totals.sum() * (1.0 - 1.0 / n_days)
     mean = share * totals.mean()
@@ -482,8 +506,8 @@ def _value_components(
 ) -> tuple[float, float]:
     """Clump ratio of rare values and squared variation of frequent values' factors for one dimension."""
     n_days = history.n_days
-    value_share = np.bincount(code, share, minlength=size)
-    leaf_power = np.bincount(code, share**2, minlength=size)
+    value_share = sum_by(code, share, size)
+    leaf_power = sum_by(code, share**2, size)
     frequent = np.flatnonzero(
         value_share * totals.mean() >= max(0.5, 2.0 * base / n_days * _MIN_BLOCKS)
     )
@@ -498,7 +522,7 @@ def _value_components(
     )  # all other values share one last row, dropped below
     row[frequent] = np.arange(len(frequent))
     cell = (row * n_days)[code][history.leaf] + history.day
-    daily = np.bincount(cell, history.value, minlength=(len(frequent) + 1) * n_days)
+    daily = sum_by(cell, history.value, (len(frequent) + 1) * n_days)
     daily = daily.reshape(-1, n_days)[:-1]
     longest = min(history.n_period_days, max(1, n_days // _MIN_BLOCKS))
     by_day, by_block = (
@@ -529,11 +553,9 @@ def _block_component(
     whole = totals[len(totals) - n_blocks * length :].reshape(n_blocks, length).sum(axis=1)
     mean = share[:, None] * whole
     noise = base * mean * (1.0 - share[:, None]) + leaf * leaf_power[:, None] * whole**2 / length
-    component = ((blocks - mean) ** 2 * n_blocks / max(1, n_blocks - 1) - noise) / np.maximum(
-        mean, 1e-12
-    ) ** 2
+    squared = (blocks - mean) ** 2 * n_blocks / max(1, n_blocks - 1)
     weight = (mean / (mean + base)) ** 2 * (1.0 - share[:, None])
-    return max(0.0, _winsorised_mean(component.ravel(), weight.ravel()))
+    return extra_variation(squared.ravel(), noise.ravel(), mean.ravel() ** 2, weight.ravel())
 
 
 def _clump_ratio(
@@ -546,8 +568,32 @@ def _clump_ratio(
     entry = rare[code][history.leaf]
     key = code[history.leaf[entry]] * history.n_days + history.day[entry]
     _, cell = np.unique(key, return_inverse=True)
-    counts = np.bincount(cell, history.value[entry])
+    counts = sum_by(cell, history.value[entry], int(cell.max()) + 1)
     return float(max(base, (counts**2).sum() / counts.sum()))
+
+
+def extra_variation(squared: Floats, noise: Floats, power: Floats, weight: Floats) -> float:
+    """Component c of a variance ``noise + c * power``, robust to a few incidents.
+
+    A first estimate brings the largest 1 % down to the 99 % point; it sets the bound of six standard
+    deviations for the second, so that the natural skew of small counts is not cut off with the incidents.
+
+    Parameters
+    ----------
+    squared
+        Squared residual per cell, shape (n_cells,).
+    noise
+        Known part of the variance per cell.
+    power
+        What the component multiplies.
+    weight
+        Weight per cell.
+    """
+    power = np.maximum(power, 1e-12)
+    first = max(0.0, _winsorised_mean((squared - noise) / power, weight))
+    bounded = np.minimum(squared, _BOUND**2 * (noise + first * power))
+    total = float(weight.sum())
+    return max(0.0, float((weight * (bounded - noise) / power).sum()) / total) if total > 0 else 0.0
 
 
 def _winsorised_mean(values: Floats, weights: Floats) -> float:

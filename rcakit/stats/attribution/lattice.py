@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rcakit.stats.attribution.sums import sum_by
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -20,7 +22,7 @@ _DENSE_KEYS_PER_LEAF = 8  # a key space up to this many times the leaves is summ
 _DENSE_KEYS_FLOOR = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Cuboid:
     """All combinations of values of some dimensions: one layer of groups of the lattice.
 
@@ -149,7 +151,7 @@ class Lattice:
             local = np.searchsorted(cuboid.keys, cuboid.key_of(codes))
             stop = cuboid.start + len(cuboid.keys)
             for row, column in zip(self.sums, columns, strict=True):
-                row[cuboid.start : stop] -= np.bincount(local, column, minlength=len(cuboid.keys))
+                row[cuboid.start : stop] -= sum_by(local, column, len(cuboid.keys))
 
 
 def members(codes: Integers, segment: Sequence[int]) -> NDArray[np.bool_]:
@@ -206,6 +208,4 @@ def _sum_to_groups(
 
 def _sum_rows(group: Integers, columns: Floats, n_groups: int) -> Floats:
     """Sum every column over the leaves of each group, shape (n_columns, n_groups)."""
-    return np.array([np.bincount(group, column, minlength=n_groups) for column in columns]).reshape(
-        -1, n_groups
-    )
+    return np.array([sum_by(group, column, n_groups) for column in columns]).reshape(-1, n_groups)

@@ -5,18 +5,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rcakit.stats import evidence, search
-from rcakit.stats.attribution import Attribution, Segment, Verdict
-from rcakit.stats.lattice import Lattice
-from rcakit.stats.leaves import (
+from rcakit.stats.attribution import evidence, search
+from rcakit.stats.attribution.lattice import Lattice
+from rcakit.stats.attribution.leaves import (
     Dispersion,
     History,
     LeafBaseline,
     TotalForecast,
     dispersion_from_history,
+    extra_variation,
+    forecast_of,
     leaf_baseline,
     row_scale,
 )
+from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
+from rcakit.stats.attribution.steadiness import last_days, steady_days
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -24,6 +27,7 @@ Integers = NDArray[np.int64]
 _SHARE_OF_ALPHA_FOR_SEGMENTS = (
     0.3  # the union bound is cheap in power (1 nat); the test of the total is not
 )
+_LARGE_LEAF = 2.0  # expected events a leaf needs to show its overdispersion
 _RATIOS = np.exp(
     np.concatenate([-np.geomspace(0.1, 4.0, 12), np.geomspace(0.1, 6.0, 16)])
 )  # effects of e-values
@@ -75,28 +79,137 @@ def attribute_counts(
     """
     codes, observed = np.asarray(codes, np.int64), np.asarray(observed, float)
     scale = row_scale(history)
-    baseline = leaf_baseline(history, codes=codes, sizes=sizes, scale=scale)
+    total = forecast_of(history, scale=scale)
+    n_steady = steady_days(history, codes=codes, sizes=sizes)
+    is_cut = n_steady < history.n_days
+    if is_cut:
+        history = last_days(history, n_steady)
+        total = replace(total, day_factor=total.day_factor[-n_steady:])
+    baseline = leaf_baseline(history, codes=codes, sizes=sizes, scale=scale, total=total)
     dispersion = dispersion_from_history(history, codes=codes, sizes=sizes, baseline=baseline)
     columns = search.leaf_columns(observed, baseline.expected, base=scale, leaf=dispersion.leaf)
     lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
     noise = _noise(lattice, dispersion, baseline)
     ratio = max(baseline.total.mean, 1e-12) / max(baseline.history.sum(), 1e-12)
     seen = (lattice.sums[0] + lattice.sums[1] / ratio) / scale
-    log_weight, n_candidates = search.candidate_weights(
-        lattice, log_odds=np.log1p(1.0 / ratio), seen=seen
-    )
-    finder = search.Search(
+    weights = search.candidate_weights(lattice, log_odds=np.log1p(1.0 / ratio), seen=seen)
+    conclusion = _attribute(
         lattice,
         columns,
-        model=search.CountModel(noise),
-        log_weight=log_weight,
-        alpha=alpha * _SHARE_OF_ALPHA_FOR_SEGMENTS,
+        noise,
+        weights,
+        baseline.total,
+        alpha=alpha,
+        max_segments=max_segments,
+        confidence_level=confidence_level,
+    )
+    if not is_cut:
+        return conclusion
+    note = (
+        "The mix of values changed lastingly during the baseline (a roll-out, say); segments are "
+        f"compared with its last {n_steady} days."
+    )
+    return replace(conclusion, notes=(note, *conclusion.notes))
+
+
+def attribute_forecast_counts(
+    codes: Integers,
+    sizes: tuple[int, ...],
+    observed: Floats,
+    expected: Floats,
+    *,
+    forecast_sd: float = 0.05,
+    max_depth: int = 3,
+    max_segments: int = 20,
+    alpha: float = 0.01,
+    confidence_level: float = 0.95,
+) -> Attribution:
+    """Name the segments that explain the gap between counts and a forecast of every leaf.
+
+    Parameters
+    ----------
+    codes, sizes, observed
+        As in `attribute_counts`.
+    expected
+        Forecast count per leaf, shape (n_leaves,), non-negative.
+    forecast_sd
+        Relative standard deviation of the forecast of the total; it cannot be learnt without a history.
+    max_depth, max_segments, alpha, confidence_level
+        As in `attribute_counts`.
+
+    Notes
+    -----
+    The overdispersion of leaves is estimated from the period itself, robustly; wobble of whole segments
+    cannot be, so prefer `attribute_counts` where a history exists.
+    """
+    codes, observed = np.asarray(codes, np.int64), np.asarray(observed, float)
+    expected = np.asarray(expected, float)
+    mean = expected * (observed.sum() / max(expected.sum(), 1e-12))
+    large = mean >= _LARGE_LEAF
+    weight = (mean[large] / (mean[large] + 1.0)) ** 2
+    leaf = extra_variation(
+        (observed[large] - mean[large]) ** 2, mean[large], mean[large] ** 2, weight
+    )
+    columns = search.leaf_columns(observed, expected, base=1.0, leaf=leaf)
+    lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
+    n_groups = len(lattice.depth)
+    noise = search.Noise(
+        base=1.0,
+        clump=np.ones(n_groups),
+        leaf=leaf,
+        segment=np.zeros(n_groups),
+        history_ratio=0.0,
+        prior_mean=0.5 * min(1.0, float(expected.mean())),
+        values=lattice.values,
+    )
+    total = TotalForecast(
+        mean=float(expected.sum()),
+        sd=float(np.hypot(np.sqrt(expected.sum()), forecast_sd * expected.sum())),
+        sd_estimation=0.0,
+        shared_sd=forecast_sd,
+        degrees_of_freedom=1_000,
+        day_factor=np.empty(0),
+        period_factor=np.array([expected.sum()]),
+        has_trend=False,
+        has_weekdays=True,
+    )
+    weights = search.candidate_weights(lattice, log_odds=0.0, seen=lattice.sums[0])
+    conclusion = _attribute(
+        lattice,
+        columns,
+        noise,
+        weights,
+        total,
+        alpha=alpha,
+        max_segments=max_segments,
+        confidence_level=confidence_level,
+    )
+    note = f"No history: the forecast of the total is taken to be right within {forecast_sd:.0%} (one sd)."
+    return replace(conclusion, notes=(note, *conclusion.notes))
+
+
+def _attribute(
+    lattice: Lattice,
+    columns: Floats,
+    noise: search.Noise,
+    weights: tuple[Floats, int],
+    total: TotalForecast,
+    *,
+    alpha: float,
+    max_segments: int,
+    confidence_level: float,
+) -> Attribution:
+    """Search, describe, conclude."""
+    log_weight, n_candidates = weights
+    level = alpha * _SHARE_OF_ALPHA_FOR_SEGMENTS
+    finder = search.Search(
+        lattice, columns, model=search.CountModel(noise), log_weight=log_weight, alpha=level
     )
     leads = search.leads(lattice, search.distance_from_past(lattice.sums) - log_weight)
     finder.run(max_segments=max_segments)
     segments = _describe_all(finder, noise, confidence_level)
     conclusion = _conclude(
-        finder, noise, segments, baseline.total, n_candidates, alpha, confidence_level, max_segments
+        finder, noise, segments, total, n_candidates, alpha, confidence_level, max_segments
     )
     return replace(
         conclusion, leads=search.lead_with([segment.codes for segment in segments], leads)

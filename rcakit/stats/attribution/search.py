@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from rcakit.stats import evidence
-from rcakit.stats.attribution import Alternative
-from rcakit.stats.lattice import ANY, Lattice, members
+from rcakit.stats.attribution import evidence
+from rcakit.stats.attribution.lattice import ANY, Lattice, members
+from rcakit.stats.attribution.outcome import Alternative
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -34,7 +34,7 @@ _REST_LIKE_PARENT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Noise:
     """How the sum of a segment varies about its mean when nothing has happened in it.
 
@@ -65,7 +65,7 @@ class Noise:
     values: tuple[slice, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """Every group against everything outside it, given the leaves still in the lattice.
 
@@ -161,6 +161,11 @@ class CountModel:
     """
 
     noise: Noise
+
+    @property
+    def expected_row(self) -> int:
+        """Row of the sums that holds what was expected."""
+        return EXPECTED
 
     def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> Evaluation:
         """Compare each group with its complement."""
@@ -315,6 +320,11 @@ class Found:
 class Model(Protocol):
     """What the search must be able to ask about groups."""
 
+    @property
+    def expected_row(self) -> int:
+        """Row of the sums that holds what was expected."""
+        ...
+
     def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> Evaluation:
         """Compare each group with its complement."""
         ...
@@ -364,6 +374,25 @@ class Search:
         for _ in range(_SWEEPS):
             if len(self.found) < 2 or not self.revise():
                 break
+        self.merge_nested()
+
+    def merge_nested(self) -> None:
+        """Where a segment and the rest of its parent both moved the same way, name the parent alone."""
+        for child in list(self.found):
+            if child not in self.found:
+                continue
+            around = [f for f in self.found if f is not child and _contains(f.codes, child.codes)]
+            alike = [f for f in around if self._direction(f) == self._direction(child)]
+            if alike:
+                self.restore(child)
+                self.restore(alike[0])
+                self.remove(alike[0].codes)
+
+    def _direction(self, found: Found) -> bool:
+        """Whether a found segment lies above what the leaves outside all segments did."""
+        row = self.model.expected_row
+        inside = self.columns[:, found.leaves].sum(axis=1)
+        return bool(inside[0] * self.totals[row] > inside[row] * self.totals[0])
 
     def evaluate(self) -> Evaluation:
         """Every group against its complement among the leaves that are left."""
@@ -405,6 +434,8 @@ class Search:
         """Nats by which the rest of a parent fits the child's effect better than no change."""
         child = self.lattice.sums[:, group]
         rest = self.lattice.sums[:, self.lattice.group(parent)] - child
+        if np.abs(rest).max() <= 1e-9 * np.abs(child).max():
+            return np.inf  # the same rows: the shorter description is the better one
         return self.model.gain_of_rest(child, rest, evaluation, group)
 
     def remove(self, segment: Sequence[int]) -> None:
@@ -438,6 +469,11 @@ class Search:
             self.found.insert(position, self.found.pop())
             changed |= again != found.codes
         return changed
+
+
+def _contains(outer: Sequence[int], inner: Sequence[int]) -> bool:
+    """Whether every leaf of `inner` lies in `outer`."""
+    return all(a in (ANY, b) for a, b in zip(outer, inner, strict=True))
 
 
 def parents(segment: Sequence[int]) -> list[tuple[int, ...]]:

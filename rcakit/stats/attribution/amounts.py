@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, special
 
-from rcakit.stats.attribution import Alternative, Attribution, Segment, Verdict
-from rcakit.stats.lattice import Lattice, members
+from rcakit.stats.attribution.lattice import Lattice, members
+from rcakit.stats.attribution.outcome import Alternative, Attribution, Segment, Verdict
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -41,7 +41,7 @@ _SHIFTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AmountNoise:
     """Noise of the symmetric deviations of leaves.
 
@@ -106,7 +106,12 @@ def amount_noise(deviation: Floats, size: Floats) -> AmountNoise:
     """
     centre = _half_sample_mode(deviation)
     spread = _one_sided_sd(deviation - centre)
-    shift = centre if abs(centre) > max(_SHIFTED * spread, 0.02) else 0.0
+    at_zero, at_centre = (
+        float((np.abs(deviation - point) < spread).mean()) for point in (0.0, centre)
+    )
+    # A large cause can be the mode; it is a shared shift only if hardly any leaf stayed at zero.
+    moved_together = abs(centre) > max(_SHIFTED * spread, 0.02) and at_zero < 0.25 * at_centre
+    shift = centre if moved_together else 0.0
     centred = deviation - shift
     sd = np.empty_like(centred)
     n_bins = max(1, min(_SIZE_BINS, len(centred) // _MIN_PER_BIN))
@@ -267,7 +272,7 @@ def attribute_amounts(
     return _conclude(table, segments, noise, factor, scan, confidence_level)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Found:
     codes: tuple[int, ...]
     leaves: Integers
@@ -276,7 +281,7 @@ class _Found:
     alternatives: tuple[Alternative, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Amounts:
     codes: Integers
     observed: Floats
@@ -383,11 +388,11 @@ class _EvidenceScan:
         segment = self.lattice.segment(group)
         fixed = [j for j, code in enumerate(segment) if code >= 0]
         codes = self.lattice.codes[members(self.lattice.codes, segment) & self.alive]
-        splits = []
-        for cuboid in self.lattice.cuboids:
-            if len(cuboid.dimensions) == len(fixed) + 1 and set(fixed) < set(cuboid.dimensions):
-                splits.append(np.unique(cuboid.group_of(codes)))
-        return splits
+        return [
+            np.unique(cuboid.group_of(codes))
+            for cuboid in self.lattice.cuboids
+            if len(cuboid.dimensions) == len(fixed) + 1 and set(fixed) < set(cuboid.dimensions)
+        ]
 
     def _near_ties(self, group: int, leaves: Integers) -> tuple[Alternative, ...]:
         """Segments that share leaves with the chosen one and carry nearly the same evidence."""

@@ -4,6 +4,8 @@ Likelihood ratios and tail probabilities of negative binomial and beta-binomial 
 variance, all on arrays.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
@@ -101,7 +103,7 @@ def profile_ratio_interval(
     ----------
     Venzon & Moolgavkar (1988), Applied Statistics 37, 87-94.
     """
-    drop = special.chdtri(1, 1.0 - confidence_level) / 2.0
+    drop = float(special.chdtri(1, 1.0 - confidence_level)) / 2.0
     best = max(observed, 1e-9) / mean
 
     def deviance(ratio: float) -> float:
@@ -112,10 +114,10 @@ def profile_ratio_interval(
     return lower, _bisect(deviance, max(best, 1e-6 / mean), 1e4)
 
 
-def _bisect(function, inside: float, factor: float) -> float:  # noqa: ANN001
+def _bisect(function: Callable[[float], float], inside: float, factor: float) -> float:
     """Where a function that is negative at `inside` crosses zero between `inside` and `inside * factor`."""
     low, high = np.log(inside), np.log(inside) + np.log(factor)
     for _ in range(60):
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if function(np.exp(middle)) < 0 else (low, middle)
+        low, high = (middle, high) if function(float(np.exp(middle))) < 0 else (low, middle)
     return float(np.exp(0.5 * (low + high)))

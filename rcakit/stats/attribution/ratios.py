@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from rcakit.stats import search
-from rcakit.stats.attribution import Attribution, Segment, Verdict
+from rcakit.stats.attribution import search
+from rcakit.stats.attribution.lattice import Lattice
+from rcakit.stats.attribution.leaves import History, extra_variation
+from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
+from rcakit.stats.attribution.sums import sum_by
 from rcakit.stats.decomposition import Kitagawa, kitagawa, simpson_alarm
-from rcakit.stats.lattice import Lattice
-from rcakit.stats.leaves import History
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -32,14 +33,14 @@ EVENTS, AT_RISK, REFERENCE, PAST_EVENTS, PAST_REFERENCE, SQUARE = range(
 )  # rows of the lattice's sums
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RateNoise:
     """How the events of a segment vary about their mean, given what it had at risk.
 
     Parameters
     ----------
-    leaf
-        Squared variation of leaf factors over the period.
+    correlation
+        Intra-leaf correlation of events over the period, the rho of a beta-binomial.
     segment
         Squared variation of group factors, shape (n_groups,).
     shared_sd
@@ -50,7 +51,7 @@ class RateNoise:
         Groups of every dimension taken alone.
     """
 
-    leaf: float
+    correlation: float
     segment: Floats
     shared_sd: float
     degrees_of_freedom: int
@@ -94,6 +95,11 @@ class RateModel:
 
     noise: RateNoise
 
+    @property
+    def expected_row(self) -> int:
+        """Row of the sums that holds what was expected."""
+        return REFERENCE
+
     def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> search.Evaluation:
         """Compare each group's events with those expected from its own past and the outside's factor.
 
@@ -135,12 +141,8 @@ class RateModel:
         past = 1.0 / (sums[PAST_EVENTS] + _PRIOR_EVENTS)
         outside = 1.0 / np.maximum(factor * (totals[REFERENCE] - sums[REFERENCE]), 1e-12)
         drift = self.noise.segment / np.maximum(1.0 - share, 1e-6) ** 2
-        leaf = self.noise.leaf * factor**2 * sums[SQUARE]
-        return (
-            binomial
-            + leaf
-            + mean**2 * (past * binomial / np.maximum(mean, 1e-12) + outside + drift)
-        )
+        within = binomial + self.noise.correlation * factor * sums[SQUARE]
+        return within + mean**2 * (past * within / np.maximum(mean, 1e-12) + outside + drift)
 
     def gain_of_rest(
         self, child: Floats, rest: Floats, evaluation: search.Evaluation, group: int
@@ -232,8 +234,8 @@ def set_aside_incident_days(history: History) -> tuple[History, int]:
     A day goes when its log rate lies more than four robust standard deviations and more than log(1.3) from
     the median day.
     """
-    events = np.bincount(history.day, history.value, minlength=history.n_days)
-    at_risk = np.bincount(history.day, history.denominator, minlength=history.n_days)
+    events = sum_by(history.day, history.value, history.n_days)
+    at_risk = sum_by(history.day, history.at_risk, history.n_days)
     level = np.log((events + 0.5) / (at_risk + 1.0))
     distance = np.abs(level - np.median(level))
     bound = max(_FAR_DAY * 1.4826 * float(np.median(distance)), _FAR_LOG_RATE)
@@ -248,7 +250,7 @@ def set_aside_incident_days(history: History) -> tuple[History, int]:
         value=history.value[entry],
         weekday=history.weekday[keep],
         period_weekday=history.period_weekday,
-        denominator=history.denominator[entry],
+        denominator=history.at_risk[entry],
     )
     return kept, int((~keep).sum())
 
@@ -274,33 +276,35 @@ def rate_noise(
     Williams (1982), Applied Statistics 31, 144-148 (extra-binomial variation by moments).
     """
     n_days, n_period = history.n_days, history.n_period_days
-    mean = history.denominator * rates[history.leaf]
-    day_events = np.bincount(history.day, history.value, minlength=n_days)
-    day_mean = np.bincount(history.day, mean, minlength=n_days)
+    mean = history.at_risk * rates[history.leaf]
+    day_events = sum_by(history.day, history.value, n_days)
+    day_mean = sum_by(history.day, mean, n_days)
     factor = day_events / np.maximum(day_mean, 1e-12)
-    spared = np.bincount(history.day, mean * (1.0 - rates[history.leaf]), minlength=n_days)
+    spared = sum_by(history.day, mean * (1.0 - rates[history.leaf]), n_days)
     noise = float((spared / np.maximum(day_mean, 1e-12) ** 2).mean())
     usual = day_mean > 0
     shared = max(0.0, float(np.var(factor[usual], ddof=1)) - noise) if usual.sum() > 2 else 0.05**2
     fitted = mean * factor[history.day]
     variance = fitted * (1.0 - np.minimum(rates[history.leaf] * factor[history.day], 1.0))
-    leaf = _component(history.value, fitted, variance)
+    pairs = history.at_risk * variance  # n^2 p (1 - p): what the correlation multiplies
+    correlation = _component(history.value, fitted, variance, pairs)
     by_dimension = np.zeros(len(sizes))
     for dimension, size in enumerate(sizes):
         cell = codes[history.leaf, dimension] * n_days + history.day
         used, cell = np.unique(cell, return_inverse=True)
-        summed = [
-            np.bincount(cell, x, minlength=len(used))
-            for x in (history.value, fitted, variance + leaf * fitted**2)
-        ]
-        by_dimension[dimension] = _component(*summed) if size > 1 else 0.0
+        seen, mean_of_cell, noise_of_cell = (
+            sum_by(cell, x, len(used))
+            for x in (history.value, fitted, variance + correlation * pairs)
+        )
+        if size > 1:
+            by_dimension[dimension] = _component(seen, mean_of_cell, noise_of_cell, mean_of_cell**2)
     segment = np.empty(len(lattice.depth))
     for cuboid in lattice.cuboids:
         segment[cuboid.start : cuboid.start + len(cuboid.keys)] = by_dimension[
             list(cuboid.dimensions)
         ].sum()
     return RateNoise(
-        leaf=leaf / n_period,
+        correlation=correlation / n_period,
         segment=segment / n_period,
         shared_sd=max(_LEAST_SHARED_SD, float(np.sqrt(shared / n_period))),
         degrees_of_freedom=max(1, int(usual.sum()) - 1),
@@ -308,19 +312,14 @@ def rate_noise(
     )
 
 
-def _component(events: Floats, fitted: Floats, variance: Floats) -> float:
-    """Squared variation beyond the given variance, weighted towards cells that can show it."""
-    use = fitted > 0.2
+def _component(events: Floats, fitted: Floats, variance: Floats, power: Floats) -> float:
+    """Component of the variance that multiplies `power`, weighted towards cells that can show it."""
+    use = (fitted > 0.2) & (power > 0)
     if use.sum() < 3:
         return 0.0
-    component = ((events[use] - fitted[use]) ** 2 - variance[use]) / fitted[use] ** 2
-    weight = (fitted[use] ** 2 / (variance[use] + fitted[use])) ** 2 / (
-        1.0 + fitted[use]
-    ) ** 2 * 4.0 + 1e-9
-    product = component * weight
-    if len(product) >= 50:
-        product = np.minimum(product, np.quantile(product, 0.99))
-    return float(max(0.0, product.sum() / weight.sum()))
+    squared, noise, scale = (events[use] - fitted[use]) ** 2, variance[use], power[use]
+    weight = (scale / (noise + 0.02 * scale)) ** 2
+    return extra_variation(squared, noise, scale, weight)
 
 
 def attribute_ratios(
@@ -362,12 +361,19 @@ def attribute_ratios(
     codes = np.asarray(codes, np.int64)
     history, n_set_aside = set_aside_incident_days(history)
     events, at_risk = np.asarray(observed, float), np.asarray(denominator, float)
-    past_events = np.bincount(history.leaf, history.value, minlength=len(codes))
-    past_at_risk = np.bincount(history.leaf, history.denominator, minlength=len(codes))
+    past_events = sum_by(history.leaf, history.value, len(codes))
+    past_at_risk = sum_by(history.leaf, history.at_risk, len(codes))
     rates = leaf_rates(past_events, past_at_risk)
     reference = at_risk * rates
     columns = np.stack(
-        [events, at_risk, reference, past_events, past_at_risk * rates, reference**2]
+        [
+            events,
+            at_risk,
+            reference,
+            past_events,
+            past_at_risk * rates,
+            at_risk * reference * (1.0 - rates),
+        ]
     )
     lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
     noise = rate_noise(history, codes=codes, sizes=sizes, rates=rates, lattice=lattice)
@@ -399,8 +405,8 @@ def attribute_ratios(
 def _composition_pvalue(history: History, rates: Floats, at_risk: Floats) -> float:
     """Is the ratio that baseline rates give on the period's mix unusual against the days before?"""
     n_days = history.n_days
-    expected = np.bincount(history.day, history.denominator * rates[history.leaf], minlength=n_days)
-    total = np.bincount(history.day, history.denominator, minlength=n_days)
+    expected = sum_by(history.day, history.at_risk * rates[history.leaf], n_days)
+    total = sum_by(history.day, history.at_risk, n_days)
     usual = total > 0
     if usual.sum() < 4:
         return 1.0
@@ -494,7 +500,7 @@ def _conclude(
     confidence_level: float,
 ) -> Attribution:
     """Put the total, the shared factor, the mix and the segments into one verdict."""
-    events, at_risk, reference, past_events, past_reference, _ = finder.columns.sum(axis=1)
+    events, at_risk = finder.columns.sum(axis=1)[[EVENTS, AT_RISK]]
     observed = float(events / at_risk)
     share = alpha * (1.0 - _SHARE_OF_ALPHA_FOR_SEGMENTS) / 2.0
     factor, factor_sd, factor_pvalue = _shared_factor(finder, noise)

@@ -1,0 +1,1 @@
+"""Attribute the change of a total to segments of a table with several dimensions."""

@@ -1,0 +1,152 @@
+"""Do cohort comparisons equal published values?"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rcakit import cohorts
+from rcakit.stats import standardisation, weighting
+
+DATA = Path(__file__).parent / "data"
+COVARIATES = ("age", "educ", "race", "married", "nodegree", "re74", "re75")
+
+
+@pytest.fixture(scope="module")
+def lalonde() -> cohorts.CohortResult:
+    """Return the comparison of trained with other workers, 614 rows."""
+    rows = pl.read_csv(DATA / "lalonde.csv")
+    return cohorts.compare(
+        rows, cohort="treat", outcomes="re78", reference=0, adjust_for=COVARIATES
+    )
+
+
+def test_lalonde_raw_and_doubly_robust(lalonde):
+    """Raw -635.03; doubly robust by weighted regression 1270.12."""
+    row = lalonde.to_records()[0]
+    assert row["effect"] == pytest.approx(-635.03, abs=5e-3)
+    assert row["adjusted_effect"] == pytest.approx(1270.12, abs=6e-3)
+
+
+@pytest.mark.parametrize(
+    ("covariate", "level", "expected"),
+    [
+        ("age", None, -0.3094), ("educ", None, 0.0550), ("race", "black", 1.7615),
+        ("race", "hispan", -0.3498), ("race", "white", -1.8819), ("married", None, -0.8263),
+        ("nodegree", None, 0.2450), ("re74", None, -0.7211), ("re75", None, -0.2903),
+    ],
+)  # fmt: skip
+def test_lalonde_balance_before_weighting(lalonde, covariate, level, expected):
+    """Standardised differences are those of MatchIt's article, to four digits."""
+    found = {
+        (row["covariate"], row["level"]): row["smd_raw"] for row in lalonde.to_records("balance")
+    }
+    assert found[covariate, level] == pytest.approx(expected, abs=5e-5)
+
+
+def test_lalonde_propensity_and_weighting():
+    """Mean propensities .5774 and .1822, distance 1.7941, plain weighting 1214.07."""
+    rows = pl.read_csv(DATA / "lalonde.csv")
+    x = np.column_stack(
+        [
+            np.ones(614),
+            *(rows[name] for name in ("age", "educ", "married", "nodegree", "re74", "re75")),
+            rows["race"] == "black",
+            rows["race"] == "hispan",
+        ]
+    ).astype(float)
+    treated = rows["treat"].to_numpy() == 1
+    fitted, _ = weighting.adjust(x, treated)
+    e, y = fitted.propensity, rows["re78"].to_numpy()
+    assert (e[treated].mean(), e[~treated].mean()) == pytest.approx((0.5774, 0.1822), abs=5e-5)
+    distance = (e[treated].mean() - e[~treated].mean()) / e[treated].std(ddof=1)
+    assert distance == pytest.approx(1.7941, abs=5e-5)
+    weighted = y[treated].mean() - np.average(y[~treated], weights=fitted.weight[~treated])
+    assert weighted == pytest.approx(1214.07, abs=6e-3)
+
+
+def nsw(name: str) -> pl.DataFrame:
+    """Return a table of the package causaldata, which the tests do not ship."""
+    module = pytest.importorskip(f"causaldata.{name}")
+    return pl.from_pandas(module.load_pandas().data)
+
+
+def test_experimental_workers_differ_by_1794():
+    """The trial: 1794.34, Welch SE 671.00 and p = 0.0079."""
+    rows = nsw("nsw_mixtape")
+    row = cohorts.compare(rows, cohort="treat", outcomes="re78", reference="0.0").to_records()[0]
+    assert row["effect"] == pytest.approx(1794.34, abs=5e-3)
+    assert row["pvalue"] == pytest.approx(0.0079, abs=6e-4)
+
+
+def test_waltons_flies_log_rank():
+    """Log-rank chi-square 122.249, p 2.04e-28, medians 26 and 58 (lifelines)."""
+    rows = pl.read_csv(DATA / "waltons_dataset.csv")
+    found = cohorts.time_to_event(rows, cohort="group", duration="T", observed="E", unit="days")
+    assert found.statistic == pytest.approx(122.249, abs=5e-4)
+    assert found.pvalue == pytest.approx(2.04e-28, rel=3e-3)
+    assert [row["median"] for row in found.to_records()] == [58, 26]
+
+
+def test_rossi_prisoners_cox_model():
+    """Coefficients of the Cox model of recidivism, its error and concordance (lifelines)."""
+    rows = pl.read_csv(DATA / "rossi.csv")
+    terms = [name for name in rows.columns if name not in {"week", "arrest"}]
+    found = cohorts.time_to_event(
+        rows, duration="week", observed="arrest", adjust_for=terms, unit="weeks"
+    )
+    slopes = {row["term"]: row["log_hazard_ratio"] for row in found.to_records("hazards")}
+    expected = {
+        "fin": -0.3794,
+        "age": -0.0574,
+        "race": 0.3139,
+        "wexp": -0.1498,
+        "mar": -0.4337,
+        "paro": -0.0849,
+        "prio": 0.0915,
+    }
+    assert slopes == pytest.approx(expected, abs=5e-5)
+    assert found.to_records("hazards")[0]["standard_error"] == pytest.approx(0.1914, abs=5e-5)
+    assert found.concordance == pytest.approx(0.6403, abs=5e-5)
+
+
+def test_mantel_haenszel_equals_statsmodels():
+    """Common odds ratio, interval and test agree with statsmodels' stratified tables."""
+    from statsmodels.stats.contingency_tables import StratifiedTable
+
+    tables = [
+        np.array([[20, 30], [10, 40]]),
+        np.array([[15, 5], [25, 20]]),
+        np.array([[8, 9], [4, 12]]),
+    ]
+    size = np.array([t[0].sum() for t in tables], dtype=float)
+    other = np.array([t[1].sum() for t in tables], dtype=float)
+    ratio, low, high, pvalue = standardisation.cochran_mantel_haenszel(
+        np.array([t[0, 0] for t in tables], dtype=float),
+        size,
+        np.array([t[1, 0] for t in tables], dtype=float),
+        other,
+    )
+    theirs = StratifiedTable(tables)
+    assert ratio == pytest.approx(theirs.oddsratio_pooled, rel=1e-12)
+    assert (low, high) == pytest.approx(theirs.oddsratio_pooled_confint(), rel=1e-9)
+    assert pvalue == pytest.approx(theirs.test_null_odds().pvalue, rel=1e-9)
+
+
+def test_e_value_of_published_example():
+    """A risk ratio of 3.9 (1.8 to 8.7) has E-values 7.26 and 3.00 (VanderWeele and Ding 2017)."""
+    point, bound = weighting.e_value(3.9, 1.8, 8.7)
+    assert (round(point, 2), round(bound, 2)) == (7.26, 3.0)
+    assert weighting.e_value(1.2, 0.9, 1.5)[1] == 1.0
+    assert math.isinf(weighting.e_value(0.0, 0.0, 0.5)[0])
+
+
+def test_kitagawa_parts_add_up():
+    """Rate and mix effect add up to the difference of the rates."""
+    rate, other = np.array([0.1, 0.3]), np.array([0.2, 0.2])
+    size, other_size = np.array([30.0, 70.0]), np.array([60.0, 40.0])
+    parts = standardisation.kitagawa(rate, other, size, other_size)
+    difference = rate @ size / 100 - other @ other_size / 100
+    assert sum(parts) == pytest.approx(difference, abs=1e-12)

@@ -1,0 +1,140 @@
+"""Counts: one cause, a quiet period, everything up or down, and odd tables."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rcakit.stats.attribution.counts import attribute_counts, attribute_forecast_counts
+from rcakit.stats.attribution.leaves import History
+
+
+@pytest.mark.parametrize(
+    ("segment", "factor"),
+    [
+        ((1, -1, -1), 3.0),
+        ((1, -1, -1), 0.4),
+        ((-1, 2, 3), 5.0),
+        ((-1, 2, 3), 0.1),
+        ((2, 1, 4), 5.0),
+    ],
+)
+def test_one_cause_is_named(reports, segment, factor):
+    """A planted segment of any depth comes out exactly and alone."""
+    table = reports(segment, factor, mean=40.0)
+    result = attribute_counts(*table[:3], history=table[3])
+    assert result.verdict == "localised"
+    assert [s.codes for s in result.segments] == [segment]
+
+
+def test_quiet_period_has_none(reports):
+    """Nothing is named in a period like the days before."""
+    table = reports()
+    result = attribute_counts(*table[:3], history=table[3])
+    assert result.verdict == "no_evidence"
+    assert result.segments == ()
+
+
+@pytest.mark.parametrize("shared", [0.6, 1.4])
+def test_shared_move_is_broad(reports, shared):
+    """A rise or drop of everything names no segment."""
+    table = reports(shared=shared, mean=20.0)
+    result = attribute_counts(*table[:3], history=table[3])
+    assert result.verdict == "broad"
+    assert result.shared_factor == pytest.approx(shared, rel=0.15)
+
+
+def test_shared_move_hides_nothing(reports):
+    """A cause inside a broad rise is judged against the rise."""
+    table = reports((1, -1, -1), 3.0, shared=1.4, mean=20.0)
+    result = attribute_counts(*table[:3], history=table[3])
+    assert [s.codes for s in result.segments] == [(1, -1, -1)]
+    assert result.segments[0].ratio_lower < 3.0 < result.segments[0].ratio_upper
+
+
+def test_majority_cause_stays_the_cause(reports):
+    """Three of four values tripled are not mistaken for the fourth having dropped."""
+    table = reports((-1, 2, -1), 6.0, mean=20.0)
+    result = attribute_counts(*table[:3], history=table[3])
+    assert result.segments[0].codes == (-1, 2, -1)
+    assert result.segments[0].excess > 0
+
+
+def test_excesses_add_to_change(reports):
+    """Observed minus expected is the same by parts and in the definition."""
+    table = reports((1, -1, -1), 3.0)
+    segment = attribute_counts(*table[:3], history=table[3]).segments[0]
+    assert segment.excess == pytest.approx(segment.observed - segment.expected)
+    assert segment.excess_lower < segment.excess < segment.excess_upper
+
+
+def test_leaf_order_never_matters(reports):
+    """Shuffled leaves give the same segments and p-values."""
+    codes, sizes, observed, history = reports((1, 2, -1), 4.0, mean=20.0)
+    order = np.random.default_rng(1).permutation(len(codes))
+    shuffled = replace(history, leaf=np.argsort(order)[history.leaf])
+    first = attribute_counts(codes, sizes, observed, history=history)
+    second = attribute_counts(codes[order], sizes, observed[order], history=shuffled)
+    assert [s.codes for s in first.segments] == [s.codes for s in second.segments]
+    assert first.segments[0].pvalue == pytest.approx(second.segments[0].pvalue, rel=1e-6)
+
+
+def test_identical_rows_prefer_brevity(reports):
+    """A second dimension that copies the first is offered as an alternative, not as the answer."""
+    codes, sizes, observed, history = reports((1, -1, -1), 4.0)
+    copied = np.column_stack([codes, codes[:, 0]])
+    result = attribute_counts(copied, (*sizes, sizes[0]), observed, history=history)
+    segment = result.segments[0]
+    assert sum(code >= 0 for code in segment.codes) == 1
+    assert any(tie.is_same_leaves for tie in segment.alternatives)
+
+
+def test_unseen_value_burst_is_found():
+    """One sender never seen before and 43 notices on a day: the sender comes first."""
+    rng = np.random.default_rng(3)
+    n_old, n_days = 150, 84
+    leaf, day = np.arange(n_old), rng.integers(0, n_days, n_old)
+    codes = np.column_stack([np.arange(n_old + 3), rng.integers(0, 2, n_old + 3)])
+    observed = np.zeros(n_old + 3)
+    observed[-3:] = [1, 1, 43]
+    weekday = np.arange(n_days + 1) % 7
+    history = History(leaf, day, np.ones(n_old), weekday[:n_days], weekday[n_days:])
+    result = attribute_counts(codes, (n_old + 3, 2), observed, history=history)
+    assert result.segments[0].codes[0] == n_old + 2
+    assert len(result.segments) == 1
+
+
+def test_huge_row_counts_once():
+    """Amounts of wildly different rows are scaled by their sum of squares before they are believed."""
+    rng = np.random.default_rng(4)
+    n_leaves, n_days = 40, 84
+    leaf, day = rng.integers(0, n_leaves, 800), rng.integers(0, n_days, 800)
+    value = rng.pareto(1.5, 800) + 1.0
+    weekday = np.arange(n_days + 1) % 7
+    history = History(leaf, day, value, weekday[:n_days], weekday[n_days:], sum_squares=value**2)
+    observed = np.bincount(
+        rng.integers(0, n_leaves, 10), rng.pareto(1.5, 10) + 1.0, minlength=n_leaves
+    )
+    codes = np.column_stack([np.arange(n_leaves) % 8, np.arange(n_leaves) // 8])
+    quiet = attribute_counts(codes, (8, 5), observed, history=history)
+    observed[3] += 5_000.0
+    loud = attribute_counts(codes, (8, 5), observed, history=history)
+    assert quiet.segments == ()
+    assert loud.segments[0].observed >= 5_000.0
+
+
+def test_forecast_replaces_history(reports):
+    """With a forecast per leaf the same segment comes out."""
+    codes, sizes, observed, history = reports((1, -1, -1), 4.0, mean=20.0)
+    expected = np.bincount(history.leaf, history.value, minlength=len(codes)) / history.n_days
+    result = attribute_forecast_counts(codes, sizes, observed, expected)
+    assert [s.codes for s in result.segments] == [(1, -1, -1)]
+    assert "forecast" in result.notes[0]
+
+
+def test_one_value_dimension_is_ignored(reports):
+    """A dimension without choice changes nothing."""
+    codes, sizes, observed, history = reports((1, -1, -1), 4.0)
+    wider = np.column_stack([codes, np.zeros(len(codes), int)])
+    result = attribute_counts(wider, (*sizes, 1), observed, history=history)
+    assert [s.codes for s in result.segments] == [(1, -1, -1, -1)]

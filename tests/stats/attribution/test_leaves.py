@@ -1,0 +1,74 @@
+"""Forecast of the total, weekday profiles, dispersion."""
+
+import numpy as np
+import pytest
+
+from rcakit.stats.attribution.leaves import (
+    History,
+    dispersion_from_history,
+    forecast_total,
+    leaf_baseline,
+    row_scale,
+)
+
+
+def test_weekday_profile_is_followed():
+    """A Sunday is forecast like Sundays."""
+    weekday = np.arange(84) % 7
+    totals = np.where(weekday == 6, 500.0, 1_000.0)
+    forecast = forecast_total(totals, weekday=weekday, period_weekday=np.array([6]))
+    assert forecast.mean == pytest.approx(500.0, rel=0.01)
+
+
+def test_trend_is_continued():
+    """Steady growth is expected to go on."""
+    totals = 1_000.0 * np.exp(0.005 * np.arange(84))
+    forecast = forecast_total(totals, weekday=np.arange(84) % 7, period_weekday=np.array([0]))
+    assert forecast.has_trend
+    assert forecast.mean == pytest.approx(1_000.0 * np.exp(0.005 * 84), rel=0.02)
+
+
+def test_past_incident_does_not_lift():
+    """Three days at ten times the usual level leave the forecast alone."""
+    rng = np.random.default_rng(0)
+    totals = rng.poisson(1_000.0, 84).astype(float)
+    totals[30:33] *= 10.0
+    forecast = forecast_total(totals, weekday=np.arange(84) % 7, period_weekday=np.array([0]))
+    assert forecast.mean == pytest.approx(1_000.0, rel=0.03)
+
+
+def test_empty_history_expects_nothing():
+    """A history without rows gives expectation zero and no p-value below one."""
+    forecast = forecast_total(np.zeros(30), weekday=np.arange(30) % 7, period_weekday=np.array([0]))
+    assert forecast.mean < 1e-3
+    assert forecast.pvalue(0.0) == 1.0
+
+
+def test_expected_sums_to_forecast(reports):
+    """Leaf expectations are shares of the forecast total."""
+    codes, sizes, _, history = reports()
+    baseline = leaf_baseline(history, codes=codes, sizes=sizes)
+    assert baseline.expected.sum() == pytest.approx(baseline.total.mean)
+
+
+def test_leaf_dispersion_is_recovered(reports):
+    """Gamma leaf factors with squared variation 1/20 are measured as such."""
+    codes, sizes, _, history = reports(mean=30.0)
+    baseline = leaf_baseline(history, codes=codes, sizes=sizes)
+    dispersion = dispersion_from_history(history, codes=codes, sizes=sizes, baseline=baseline)
+    assert dispersion.leaf == pytest.approx(0.05, rel=0.15)
+    assert dispersion.segment.max() < 0.002
+
+
+def test_row_scale_of_counts():
+    """Rows of one have scale one, rows of mixed size the ratio of second to first moment."""
+    history = History(
+        np.zeros(2, int), np.arange(2), np.array([1.0, 9.0]), np.arange(2), np.arange(1)
+    )
+    assert row_scale(history) == 1.0
+    mixed = History(
+        *[getattr(history, f) for f in ("leaf", "day", "value", "weekday", "period_weekday")],
+        None,
+        np.array([1.0, 81.0]),
+    )
+    assert row_scale(mixed) == pytest.approx(8.2)

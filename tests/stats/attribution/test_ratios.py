@@ -1,0 +1,71 @@
+"""Ratios: a cause, a shared factor, a pure mix shift."""
+
+import numpy as np
+import pytest
+
+from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.ratios import attribute_ratios
+
+
+@pytest.fixture
+def reviews():
+    """Builder of violations per review over a 5 x 6 table, 40 days and one day under study."""
+
+    def build(*, factor=1.0, shared=1.0, weight=1.0, seed=0):
+        rng = np.random.default_rng(seed)
+        codes = np.indices((5, 6)).reshape(2, -1).T
+        rate = np.where(codes[:, 0] < 2, 0.25, 0.05)
+        n = rng.poisson(300.0, (30, 41))
+        n[:, 40] = rng.poisson(np.where(codes[:, 0] < 2, weight, 1.0) * 300.0)
+        p = np.repeat(rate[:, None], 41, axis=1)
+        p[:, 40] *= shared * np.where(codes[:, 1] == 3, factor, 1.0)
+        k = rng.binomial(n, p)
+        leaf, day = np.nonzero(n[:, :40])
+        history = History(
+            leaf,
+            day,
+            k[leaf, day] * 1.0,
+            np.arange(40) % 7,
+            np.array([5]),
+            denominator=n[leaf, day] * 1.0,
+        )
+        return codes, (5, 6), k[:, 40] * 1.0, n[:, 40] * 1.0, history
+
+    return build
+
+
+def test_raised_rate_is_named(reviews):
+    """A value whose rate doubles is the answer."""
+    *table, history = reviews(factor=2.0)
+    result = attribute_ratios(*table, history=history)
+    assert [s.codes for s in result.segments] == [(-1, 3)]
+    assert result.segments[0].rate_effect > 10 * abs(result.segments[0].mix_effect)
+
+
+def test_quiet_rates_have_none(reviews):
+    """Nothing is named when rates and mix stay."""
+    *table, history = reviews()
+    assert attribute_ratios(*table, history=history).verdict == "no_evidence"
+
+
+def test_shared_factor_is_broad(reviews):
+    """All rates up by 40 % is one broad change."""
+    *table, history = reviews(shared=1.4)
+    result = attribute_ratios(*table, history=history)
+    assert result.verdict == "broad"
+    assert result.shared_factor == pytest.approx(1.4, abs=0.08)
+
+
+def test_mix_shift_is_mix(reviews):
+    """Twice the volume where rates are high moves the ratio, not a rate."""
+    *table, history = reviews(weight=2.0)
+    result = attribute_ratios(*table, history=history)
+    assert result.verdict == "mix"
+    assert abs(result.rate_effect) < 0.2 * abs(result.change)
+
+
+def test_parts_sum_exactly(reviews):
+    """Rate and mix parts are the whole change."""
+    *table, history = reviews(weight=2.0, factor=1.5)
+    result = attribute_ratios(*table, history=history)
+    assert result.rate_effect + result.mix_effect == pytest.approx(result.change, abs=1e-12)
