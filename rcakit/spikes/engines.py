@@ -27,7 +27,7 @@ REWIND = 7
 _PERIODS: dict[str, tuple[int, ...]] = {"1d": (7,), "1h": (24, 168)}
 _WARMUP = {"1d": 28, "1h": 336}
 # By what share of itself the squared error of a level grows with each period that is not looked at.
-_STRAYING = 0.06
+_STRAYING = 0.2
 _CYCLES_BACK = 4
 # Rows larger than this many standard deviations of the period's total are set aside.
 _LARGE_ROW = 3.0
