@@ -128,7 +128,9 @@ def late_rows(n_tables: int = 100, seed: int = _SEED) -> tuple[int, float, float
         result = detect(table, time="at", arrived_at="came")
         last = result.days[-7]
         drops += sum(i.excess < 0 and i.last_day >= last for i in result.incidents)
-        y, low, high = (a[0, -4:] for a in (result.observed, result.expected_lower, result.expected_upper))
+        y, low, high = (
+            a[0, -4:] for a in (result.observed, result.expected_lower, result.expected_upper)
+        )
         known = np.isfinite(y)
         inside, days = inside + ((y >= low) & (y <= high))[known].sum(), days + known.sum()
     return drops, inside / days, days

@@ -128,4 +128,6 @@ def _panel(
         )
     )
     drawn = alt.layer(shade, band, line, points)
-    return drawn.properties(title=alt.Title(text=name, anchor="start", fontSize=12)) if name else drawn
+    return (
+        drawn.properties(title=alt.Title(text=name, anchor="start", fontSize=12)) if name else drawn
+    )

@@ -181,7 +181,10 @@ def detect(
     )
     judge = _Judge(direction, alpha, (1 - confidence_level) / 2)
     earlier = State.load(state) if isinstance(state, str | Path) else state
-    words = {"unit": unit or (wording.name(value) if value else "rows"), "library": frames.library(data)}
+    words = {
+        "unit": unit or (wording.name(value) if value else "rows"),
+        "library": frames.library(data),
+    }
     if earlier is not None:
         return _resumed(data, ask, judge, earlier, totals=totals, words=words)
     grid = ask.grid(data)
@@ -434,7 +437,9 @@ def _result(
         caveats += (f"In {what} a single row of unusual size was set aside.",)
     early = ~np.isfinite(followed.pvalue)
     law = followed.law
-    shown = Law(np.where(early & ~np.isfinite(grid.counts), np.nan, law.expected), law.noise, law.error)
+    shown = Law(
+        np.where(early & ~np.isfinite(grid.counts), np.nan, law.expected), law.noise, law.error
+    )
     low, high = _bounds(grid, followed, shown, judge.tail)
     young = np.cumsum(np.isfinite(grid.counts), axis=1) <= (MIN_HISTORY if offset == 0 else 0)
     expected = np.where(young & early, np.nan, shown.expected)
@@ -457,7 +462,9 @@ def _result(
         library=words["library"],
         family=followed.family,
         every=grid.every,
-        false_alarms_per_week=float(judge.alpha * np.maximum(n_odd, 1).mean()) if len(n_odd) else 0.0,
+        false_alarms_per_week=float(judge.alpha * np.maximum(n_odd, 1).mean())
+        if len(n_odd)
+        else 0.0,
         caveats=caveats,
         state=_state(grid, followed, qvalue, settings, offset),
     )
@@ -537,7 +544,10 @@ def _resumed(
     if other:
         name = next(iter(other))
         raise refusal(
-            name, f"{earlier.settings[name]!r} as in the state", other[name], "Or run without state."
+            name,
+            f"{earlier.settings[name]!r} as in the state",
+            other[name],
+            "Or run without state.",
         )
     grid = ask.grid(data, earlier)
     if totals and ask.keys:

@@ -122,9 +122,7 @@ def build_grid(
     table, series, row = _series(table, keys, series)
     place = {period: i for i, period in enumerate(periods)}
     moments = table["period_start"].to_list()
-    column = np.array(
-        [place[m if every == "1h" else m.date()] for m in moments], dtype=np.int64
-    )
+    column = np.array([place[m if every == "1h" else m.date()] for m in moments], dtype=np.int64)
     shape = (len(series), len(periods))
 
     def spread(name: str) -> Floats:
@@ -246,9 +244,7 @@ def _lengths(days: tuple[Period, ...], every: Every, tz: str) -> Floats:
     step = dt.timedelta(hours=1) if every == "1h" else dt.timedelta(days=1)
     starts = [d if isinstance(d, dt.datetime) else dt.datetime.combine(d, dt.time()) for d in days]
     if every == "1d":
-        moments = [
-            s.replace(tzinfo=zone).timestamp() for s in (*starts, starts[-1] + step)
-        ]
+        moments = [s.replace(tzinfo=zone).timestamp() for s in (*starts, starts[-1] + step)]
         return np.diff(moments) / 86_400
     offsets = [
         (s.replace(tzinfo=zone, fold=0).utcoffset(), s.replace(tzinfo=zone, fold=1).utcoffset())

@@ -67,15 +67,13 @@ def follow_by_regression(grid: Grid, family: Family, *, direction: Direction) ->
         )
         mean = new.expected[:, -1]
         expected[enough, t], noise[enough, t] = mean, fit.dispersion * mean
-        error[enough, t] = np.maximum(new.variance[:, -1] - fit.dispersion * mean, 0) / np.maximum(
-            mean, 1e-9
-        ) ** 2
+        error[enough, t] = (
+            np.maximum(new.variance[:, -1] - fit.dispersion * mean, 0) / np.maximum(mean, 1e-9) ** 2
+        )
         for out, tails in ((upper, new.pvalue_upper), (lower, new.pvalue_lower)):
             out[:, enough, t] = tails[:, :, -1]
     n_before = np.maximum(n_seen - 1.0, 1.0)
-    pvalue, span = scans.best_window(
-        upper, lower, _WINDOWS, direction=direction, n_before=n_before
-    )
+    pvalue, span = scans.best_window(upper, lower, _WINDOWS, direction=direction, n_before=n_before)
     law = Law(expected * unit, noise * unit**2, error)
     law = _with_late_rows(grid, law)
     return Followed(family, law, pvalue, span, unit)
@@ -85,11 +83,15 @@ def _unit(grid: Grid, family: Family) -> Floats:
     if family != "amount" or grid.squares is None:
         return np.ones((len(grid.series), 1))
     total = np.nansum(grid.counts, axis=1, keepdims=True)
-    return np.where(total > 0, grid.squares.sum(axis=1, keepdims=True) / np.maximum(total, 1e-300), 1)
+    return np.where(
+        total > 0, grid.squares.sum(axis=1, keepdims=True) / np.maximum(total, 1e-300), 1
+    )
 
 
 def _with_late_rows(grid: Grid, law: Law) -> Law:
-    extra = np.where(grid.completeness_error > 0, (law.expected * grid.completeness_error) ** 2, 0.0)
+    extra = np.where(
+        grid.completeness_error > 0, (law.expected * grid.completeness_error) ** 2, 0.0
+    )
     return Law(law.expected, law.noise + extra, law.error)
 
 

@@ -159,8 +159,9 @@ class SpikeResult(Result):
         types = self.tables["periods"]
         n_series, n_days = self.observed.shape
         columns = [
-            pl.Series(name, [values[i] for values in self.series], strict=False)
-            .gather(np.repeat(np.arange(n_series), n_days))
+            pl.Series(name, [values[i] for values in self.series], strict=False).gather(
+                np.repeat(np.arange(n_series), n_days)
+            )
             for i, name in enumerate(self.keys)
         ]
         for name, kind in types.items():
@@ -284,7 +285,9 @@ class SpikeResult(Result):
         scope = f" for {wording.segment(where)}" if where else ""
         low, high = incident.excess_ci_lower, incident.excess_ci_upper
         amount = wording.amount(abs(incident.excess))
-        at_peak = f" at its peak on {wording.day(incident.peak_at)}" if self.family == "gauge" else ""
+        at_peak = (
+            f" at its peak on {wording.day(incident.peak_at)}" if self.family == "gauge" else ""
+        )
         children = self.children(incident)
         parts = "; ".join(
             wording.segment(

@@ -124,9 +124,7 @@ def scale_for_arrivals(grid: Grid, triangle: Floats, first: dt.date, last: dt.da
     )
 
 
-def _within_longer_periods(
-    grid: Grid, curve: Completeness, last: dt.date
-) -> tuple[Floats, Floats]:
+def _within_longer_periods(grid: Grid, curve: Completeness, last: dt.date) -> tuple[Floats, Floats]:
     """Average the completeness over the days of an hour's day, a week or a month."""
     ends = [*grid.days[1:], grid.days[-1] + dt.timedelta(days=31 if grid.every == "1mo" else 7)]
     shares, errors = [], []
@@ -139,9 +137,7 @@ def _within_longer_periods(
     return np.array(shares), np.array(errors)
 
 
-def _scaled(
-    grid: Grid, share: Floats, error: Floats, *, dispersion: float, caveat: str
-) -> Grid:
+def _scaled(grid: Grid, share: Floats, error: Floats, *, dispersion: float, caveat: str) -> Grid:
     too_early = (share < _LEAST_SHARE) & (grid.completeness > 0)
     counts = np.where(too_early, np.nan, grid.counts)
     caveats = (caveat,)

@@ -323,9 +323,7 @@ def rate_windows(
         here = judged[:, width - 1 :]
         for out, tail in ((upper, beta_binomial.upper_tail), (lower, beta_binomial.lower_tail)):
             found = np.full(y.shape, np.nan)
-            found[here] = tail(
-                y[here], size[here], p[here], dispersion=(total / spread)[here]
-            )
+            found[here] = tail(y[here], size[here], p[here], dispersion=(total / spread)[here])
             out[i][:, width - 1 :] = found
     return law, upper, lower
 

@@ -53,7 +53,9 @@ def test_infinite_values_are_refused(daily):
 def test_order_of_rows_is_nothing(daily, steady):
     """Shuffled and split rows give the same result as sorted ones."""
     table = daily(steady)
-    halves = pl.concat([table.with_columns(n=pl.col("n") * 0), table]).sample(fraction=1, shuffle=True, seed=1)
+    halves = pl.concat([table.with_columns(n=pl.col("n") * 0), table]).sample(
+        fraction=1, shuffle=True, seed=1
+    )
     one = detect(table, time="day", value="n", family="count")
     two = detect(halves, time="day", value="n", family="count")
     np.testing.assert_array_equal(one.pvalue, two.pvalue)
@@ -125,9 +127,7 @@ def test_holidays_are_expected():
     table = pl.DataFrame({"day": days, "n": np.random.default_rng(17).poisson(mean)})
     low = {day for day in days[400:] if day in known}
     seen = {i.started_at for i in detect(table, time="day", value="n").incidents}
-    knows = {
-        i.started_at for i in detect(table, time="day", value="n", calendar="DE").incidents
-    }
+    knows = {i.started_at for i in detect(table, time="day", value="n", calendar="DE").incidents}
     assert len(seen & low) > 5
     assert not knows & low
 

@@ -94,9 +94,7 @@ def test_total_lists_its_parts(daily):
 def test_result_keeps_the_contract(daily, steady):
     """A result of several series does what every result promises."""
     steady[150:153] += 120
-    table = pl.concat(
-        [daily(steady).with_columns(s=pl.lit(name)) for name in ("x", "<b>y</b>")]
-    )
+    table = pl.concat([daily(steady).with_columns(s=pl.lit(name)) for name in ("x", "<b>y</b>")])
     check_result(detect(table, time="day", value="n", by="s"))
 
 

@@ -60,9 +60,7 @@ def test_open_day_is_recognised(late_rows):
 def test_gap_is_missing_not_zero(daily, steady):
     """A day without any row, where hundreds are usual, is missing data."""
     days = [dt.date(2025, 1, 6) + dt.timedelta(days=i) for i in range(182)]
-    table = pl.DataFrame({"day": days, "n": steady}).select(
-        pl.col("day").repeat_by("n").explode()
-    )
+    table = pl.DataFrame({"day": days, "n": steady}).select(pl.col("day").repeat_by("n").explode())
     table = table.filter(pl.col("day") != days[100])
     result = detect(table, time="day")
     assert not [i for i in result.incidents if i.started_at == days[100]]

@@ -43,9 +43,7 @@ class Scan:
         """What a later call needs."""
         return self.rows[:, : self._back].copy()
 
-    def pvalues(
-        self, mean: Floats, variance: Floats, upper: Floats, lower: Floats
-    ) -> None:
+    def pvalues(self, mean: Floats, variance: Floats, upper: Floats, lower: Floats) -> None:
         """Write the tails of the steps taken, and make room for the next.
 
         Parameters
