@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+
 from benchmarks.results_file import printed_to
 from benchmarks.simulated_counts import (
     REPORTING_SEEDS,
@@ -31,7 +32,6 @@ from benchmarks.simulated_counts import (
     score,
     simulate,
 )
-
 from rcakit.stats.filters import FilterOptions, filter_counts
 from rcakit.stats.tails import tail_pvalues
 

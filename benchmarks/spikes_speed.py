@@ -17,9 +17,9 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+
 from benchmarks.results_file import printed_to
 from benchmarks.simulated_counts import TUNING_SEEDS, WORLDS, replace, simulate
-
 from rcakit.stats.filters import filter_counts
 from rcakit.stats.multiplicity import benjamini_hochberg
 

@@ -1,7 +1,7 @@
 """When did it change, and is it real?"""
 
-from rcakit.spikes.levels import ChangepointResult, changepoints
 from rcakit.spikes.detection import detect
+from rcakit.spikes.levels import ChangepointResult, changepoints
 from rcakit.spikes.result import SpikeResult
 from rcakit.spikes.state import State
 

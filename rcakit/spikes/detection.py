@@ -316,7 +316,7 @@ def _snapshot(as_of: str | dt.date | dt.datetime | None, tz: str) -> Snapshot | 
     if as_of is None:
         return None
     moment = as_of
-    if isinstance(as_of, str) and len(as_of) > 10:  # noqa: PLR2004 - longer than an ISO date
+    if isinstance(as_of, str) and len(as_of) > 10:
         try:
             moment = dt.datetime.fromisoformat(as_of)
         except ValueError:

@@ -44,7 +44,7 @@ def choose_family(grid: Grid, *, value: str | None, family: str = "auto") -> Fam
     known = grid.counts[np.isfinite(grid.counts)]
     lowest = float(known.min(initial=0.0))
     whole = bool((known == np.round(known)).all())
-    one_row = bool(value) and float((grid.rows[grid.rows > 0] == 1).mean()) > 0.95  # noqa: PLR2004
+    one_row = bool(value) and float((grid.rows[grid.rows > 0] == 1).mean()) > 0.95
     within = grid.trials is not None and _within(grid)
     if family == "auto":
         period = 7 if grid.every == "1d" else 1

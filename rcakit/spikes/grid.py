@@ -283,9 +283,9 @@ def add_totals(grid: Grid) -> Grid:
         exposure[: len(names)] = grid.exposure[0]
     counts = stacked(grid.counts, keep_gaps=True)
     rows = stacked(grid.rows)
-    assert counts is not None  # noqa: S101 - tells the type checker what is so
-    assert exposure is not None  # noqa: S101
-    assert rows is not None  # noqa: S101
+    assert counts is not None
+    assert exposure is not None
+    assert rows is not None
     return replace(
         grid,
         series=(*names, *grid.series),

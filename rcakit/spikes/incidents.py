@@ -29,9 +29,10 @@ _SHIFT = {"1h": 48, "1d": 14, "1w": 6, "1mo": 4}
 _SHIFT_ONGOING = {"1h": 24, "1d": 7, "1w": 4, "1mo": 3}
 # A return to what was expected before an incident lies within this many standard deviations.
 _RETURN_Z = 3.0
+_EDGE_SHARE = 0.4
 # Periods of noise that an interval is widened by, because the extent was chosen for its excess;
 # set on seed 99 of benchmarks.spikes_room, which reports another seed.
-_EDGE_NOISE = 0.8
+_EDGE_NOISE = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +186,20 @@ def _extent(grid: Grid, item: _Candidate) -> NDArray[np.int64]:
     Communications of the ACM 27, 865-871).
     """
     law = item.law
-    assert law is not None  # noqa: S101 - set before
+    assert law is not None
     y = grid.counts[item.row, item.freeze_at : item.until]
     score = item.sign * (y - law.expected) / np.sqrt(np.maximum(law.variance(), 1e-12))
     core = slice(item.first - item.freeze_at, item.last + 1 - item.freeze_at)
-    reference = 1.0
-    for _ in range(3):
-        gains = np.where(np.isfinite(score), score - reference, 0.0)
-        start, end = _densest(gains, core)
-        inside = score[start:end][np.isfinite(score[start:end])]
-        # Half of the effect, but never so little that a usual day passes for part of it.
-        reference = float(np.clip(np.median(inside) * 0.6, 1.0, 5.0)) if len(inside) else 1.0
+    known = score[core][np.isfinite(score[core])]
+    strength = max(float(np.median(known)), float(known.max()) / 4) if len(known) else 1.0
+    gains = np.where(np.isfinite(score), score - np.clip(strength / 2, 0.5, 4.0), 0.0)
+    start, end = _densest(gains, core)
+    usual = float(np.nanmedian(score[start:end])) if np.isfinite(score[start:end]).any() else 0.0
+    # A period at an edge that is far below the incident's own effect is a lucky neighbour.
+    while end - start > 1 and score[start] < _EDGE_SHARE * usual:
+        start += 1
+    while end - start > 1 and score[end - 1] < _EDGE_SHARE * usual:
+        end -= 1
     days = np.arange(item.freeze_at + start, item.freeze_at + end)
     known = np.isfinite(y[start:end]) & np.isfinite(law.expected[start:end])
     while len(known) and not known[-1]:
@@ -226,8 +230,8 @@ def _distinct(grid: Grid, row: list[_Candidate]) -> list[_Candidate]:
 
 def _belongs(grid: Grid, item: _Candidate, other: _Candidate) -> bool:
     days, mine = other.days, item.days
-    assert days is not None  # noqa: S101 - set before
-    assert mine is not None  # noqa: S101
+    assert days is not None
+    assert mine is not None
     if item.sign == other.sign:
         return bool(mine[0] <= days[-1] + _JOIN)
     if mine[0] <= days[-1] and mine[-1] >= days[0] and item.pvalue >= other.pvalue:
@@ -235,7 +239,7 @@ def _belongs(grid: Grid, item: _Candidate, other: _Candidate) -> bool:
     if len(days) >= _SHIFT[grid.every] or mine[0] > other.until - 1:
         return False
     law = other.law
-    assert law is not None  # noqa: S101
+    assert law is not None
     part = mine[(mine >= other.freeze_at) & (mine < other.until)] - other.freeze_at
     y = grid.counts[item.row, part + other.freeze_at]
     known = np.isfinite(y) & np.isfinite(law.expected[part])
@@ -250,8 +254,8 @@ def _belongs(grid: Grid, item: _Candidate, other: _Candidate) -> bool:
 
 def _incident(grid: Grid, followed: Followed, item: _Candidate, tail: float) -> Incident:
     law, days = item.law, item.days
-    assert law is not None  # noqa: S101 - set before
-    assert days is not None  # noqa: S101
+    assert law is not None
+    assert days is not None
     at = days - item.freeze_at
     known = np.isfinite(grid.counts[item.row, days]) & np.isfinite(law.expected[at])
     seen, at = days[known], at[known]

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcakit.errors import ParameterError
+from rcakit.spikes.engines import Followed
 from rcakit.spikes.family import Family
 from rcakit.spikes.grid import Grid
-from rcakit.spikes.engines import Followed
 from rcakit.stats import scans
 from rcakit.stats.regression import fit_counts, forecast_counts, seasonal_design
 from rcakit.stats.scans import Direction, Law
@@ -108,6 +108,6 @@ def _design(grid: Grid, first: int, end: int) -> Floats:
     if grid.holidays is None:
         return design
     holidays = grid.holidays[first:end].astype(float)
-    if (holidays[: max(n_past, 1)] > 0).sum() < 3:  # noqa: PLR2004 - a slope on one holiday is that week's noise
+    if (holidays[: max(n_past, 1)] > 0).sum() < 3:
         return design
     return np.column_stack([design, holidays])

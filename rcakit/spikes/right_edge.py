@@ -14,7 +14,7 @@ from rcakit.stats.delays import Completeness, estimate_completeness
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Snapshot", "arrived_rows", "elapsed_share", "scale_for_elapsed", "scale_for_arrivals"]
+__all__ = ["Snapshot", "arrived_rows", "elapsed_share", "scale_for_arrivals", "scale_for_elapsed"]
 
 Floats = NDArray[np.float64]
 

@@ -261,7 +261,7 @@ def _probability(y: Doubles, mean: Doubles, excess: Doubles) -> Doubles:
 
 
 def _stirling_error(x: Doubles) -> Doubles:
-    """log Gamma(x + 1) less Stirling's formula: eight steps up, then the series."""
+    """Log Gamma(x + 1) less Stirling's formula: eight steps up, then the series."""
     total = np.zeros_like(x)
     for j in range(8):
         total += (x + (j + 0.5)) * np.log1p(1 / (x + j)) - 1

@@ -37,13 +37,13 @@ class Dispersion:
 
     __slots__ = (
         "_alpha",
-        "alpha_sum",
         "_blend",
         "_discount",
+        "_quadratic",
+        "alpha_sum",
         "n",
         "odds",
         "phi_sum",
-        "_quadratic",
         "proportional",
     )
 
