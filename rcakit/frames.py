@@ -34,6 +34,7 @@ __all__ = [
     "hand_back",
     "library",
     "parse_times",
+    "without_missing",
 ]
 
 Library = Literal["pandas", "polars", "pyarrow"]
@@ -89,6 +90,8 @@ def aggregate(
     end: dt.date | None = None,
     sums: str | Sequence[str] = (),
     squares: str | Sequence[str] = (),
+    products: Sequence[tuple[str, str]] = (),
+    lowest: str | Sequence[str] = (),
 ) -> "pl.DataFrame":
     """Count rows and add up columns by keys and period, where the rows live.
 
@@ -110,13 +113,17 @@ def aggregate(
         Numeric columns to add up; missing values count as zero and in ``n_missing``.
     squares
         Numeric columns whose squares to add up, as ``<name>__squared``.
+    products
+        Pairs of numeric columns whose products to add up, as ``<first>__times__<second>``.
+    lowest
+        Numeric columns whose smallest value to keep, as ``<name>__lowest``; missing counts as zero.
 
     Returns
     -------
     polars.DataFrame
         One row per group, sorted: the keys, ``period_start`` (naive local time, only with
-        ``time``), ``n_rows``, ``n_missing`` (rows in which a column of ``sums`` is missing), the
-        sums and the sums of squares as floats.
+        ``time``), ``n_rows``, ``n_missing`` (rows in which a column of ``sums`` is missing or not
+        a number), the sums, the sums of squares and of products, and the smallest values as floats.
 
     Raises
     ------
@@ -125,17 +132,19 @@ def aggregate(
     """
     import narwhals as nw
 
-    group, added, squared = (
+    group, added, squared, least = (
         check_names(keys, "keys"),
         check_names(sums, "sums"),
         check_names(squares, "squares"),
+        check_names(lowest, "lowest"),
     )
+    numbers = tuple(dict.fromkeys((*added, *squared, *(n for pair in products for n in pair), *least)))
     truncation = EVERY[check_choice(every, "every", tuple(EVERY))]
-    check_columns(data, (*group, time, *added, *squared))
-    wanted = dict.fromkeys((*group, *([time] if time else []), *added, *squared))
+    check_columns(data, (*group, time, *numbers))
+    wanted = dict.fromkeys((*group, *([time] if time else []), *numbers))
     frame = _narwhal(data)
     frame = _at_home_if_needed(frame.select(*wanted) if wanted else frame, time)
-    _check_numeric(frame, (*added, *squared))
+    _check_numeric(frame, numbers)
     if time is not None:
         frame = _with_local_time(frame, time, tz)
 
@@ -145,9 +154,14 @@ def aggregate(
         derived.append(nw.col(_LOCAL).dt.truncate(truncation).alias(_TIME))
     derived += [_number(name, schema[name]).alias(f"sum:{name}") for name in added]
     derived += [(_number(name, schema[name]) ** 2).alias(f"sq:{name}") for name in squared]
+    derived += [
+        (_number(one, schema[one]) * _number(two, schema[two])).alias(f"times:{one}:{two}")
+        for one, two in products
+    ]
+    derived += [_number(name, schema[name]).alias(f"least:{name}") for name in least]
     missing = nw.lit(value=False)
     for name in added:
-        missing = missing | nw.col(name).is_null()
+        missing = missing | _is_missing(name, schema[name])
     derived.append(missing.cast(nw.Int64).alias("n_missing"))
 
     frame = frame.with_columns(*derived)
@@ -158,9 +172,12 @@ def aggregate(
         after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time())
         frame = frame.filter(nw.col(_TIME) < after)
     totals = [f"sum:{name}" for name in added] + [f"sq:{name}" for name in squared]
-    reduced = _reduce(frame, by, totals)
+    totals += [f"times:{one}:{two}" for one, two in products]
+    reduced = _reduce(frame, by, totals, [f"least:{name}" for name in least])
     names = {f"key:{name}": name for name in group} | {f"sum:{name}": name for name in added}
     names |= {f"sq:{name}": f"{name}__squared" for name in squared}
+    names |= {f"times:{one}:{two}": f"{one}__times__{two}" for one, two in products}
+    names |= {f"least:{name}": f"{name}__lowest" for name in least}
     return _tidy(reduced.rename(names), group, time=time, every=every)
 
 
@@ -175,6 +192,17 @@ def between(data: Any, *, time: str, start: dt.date, end: dt.date, tz: str = "UT
     after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time())
     kept = frame.filter(nw.col(_LOCAL) >= first, nw.col(_LOCAL) < after)
     return kept.select(*names).to_native()
+
+
+def without_missing(data: Any, names: Sequence[str]) -> Any:
+    """Keep the rows of a table in which none of the named columns is missing or not a number."""
+    import narwhals as nw
+
+    check_columns(data, names)
+    frame = _narwhal(data)
+    schema = _schema(frame)
+    kept = frame.filter(*(~_is_missing(name, schema[name]) for name in names))
+    return kept.to_native()
 
 
 def count_duplicates(data: Any) -> int:
@@ -342,6 +370,13 @@ def _number(name: str, dtype: Any) -> Any:
     return column.fill_null(0.0)
 
 
+def _is_missing(name: str, dtype: Any) -> Any:
+    import narwhals as nw
+
+    column = nw.col(name)
+    return column.is_null() | column.is_nan() if dtype.is_float() else column.is_null()
+
+
 def _with_local_time(frame: Any, time: str, tz: str) -> Any:
     """Add the moment as naive local time; a bare date is its own local day."""
     import narwhals as nw
@@ -382,20 +417,21 @@ def _with_duckdb_local_time(frame: Any, time: str, tz: str, *, is_zoned: bool) -
     return nw.from_native(frame.to_native().project(f"*, {local} AS {_LOCAL}"))
 
 
-def _reduce(frame: Any, by: list[str], totals: list[str]) -> "pl.DataFrame":
+def _reduce(frame: Any, by: list[str], totals: list[str], least: list[str]) -> "pl.DataFrame":
     """Group, count and add up: the one aggregation that every engine does alike."""
     import narwhals as nw
     import polars as pl
 
     added = [nw.col(name).sum() for name in ("n_missing", *totals)]
+    added += [nw.col(name).min() for name in least]
     if by:
         frame = frame.group_by(*by).agg(nw.len().alias("n_rows"), *added)
     else:
         frame = frame.select(nw.len().alias("n_rows"), *added)
-    table = _collect(frame).select(*by, "n_rows", "n_missing", *totals)
+    table = _collect(frame).select(*by, "n_rows", "n_missing", *totals, *least)
     return table.with_columns(
         pl.col("n_rows", "n_missing").cast(pl.Int64).fill_null(0),
-        pl.col(totals).cast(pl.Float64).fill_null(0.0),
+        pl.col(totals + least).cast(pl.Float64).fill_null(0.0),
     )
 
 
@@ -414,7 +450,10 @@ def _tidy(
         table = (
             table.with_columns(pl.col(_TIME).dt.truncate("1w"))
             .group_by(*keys, _TIME)
-            .agg(pl.col(numbers).sum())
+            .agg(
+                pl.col(name).min() if name.endswith("__lowest") else pl.col(name).sum()
+                for name in numbers
+            )
         )
     order = [*keys, *([_TIME] if time else [])]
     return table.sort(order, nulls_last=True) if order else table

@@ -1,0 +1,309 @@
+"""Did the level of a series change at a date, once its own memory is taken into account?
+
+Neighbouring days resemble each other, so a series carries less evidence than its length says.
+Regression with autoregressive errors, fitted by restricted maximum likelihood, pays for that; a
+random-walk level is the second opinion, because a trend drawn with a ruler is not the only one.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "SeriesFit",
+    "fit_autoregressive",
+    "fit_local_level",
+    "ljung_box_pvalue",
+    "partial_to_coefficients",
+    "seasonal_columns",
+]
+
+Floats = NDArray[np.float64]
+
+_EDGE = 0.985  # largest partial autocorrelation: beyond it a series is a random walk
+_FEWEST_DF = 3.0
+
+# From the memory of a model to cross-products of the whitened columns and the log determinant.
+_Gram = Callable[[Floats], tuple[Floats, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFit:
+    """A fitted regression of one series.
+
+    Attributes
+    ----------
+    coefficients
+        One per column of the design, shape ``(k,)``.
+    covariance
+        Their covariance, shape ``(k, k)``.
+    estimate, standard_error, df
+        The asked-for combination of coefficients.
+    memory
+        Partial autocorrelations (autoregressive), or the variance of the level's daily step over
+        the variance of the noise (local level).
+    residuals
+        One-step innovations, in units of their standard deviation, shape ``(T,)``.
+    criterion
+        Akaike's criterion, corrected for small samples, of the restricted likelihood.
+    """
+
+    coefficients: Floats
+    covariance: Floats
+    estimate: float
+    standard_error: float
+    df: float
+    memory: tuple[float, ...]
+    residuals: Floats
+    criterion: float
+
+
+def seasonal_columns(n_periods: int, season: int, first: int = 0) -> Floats:
+    """Return indicator columns of a season, each against the last position, shape ``(T, s - 1)``."""
+    position = (first + np.arange(n_periods)) % season
+    indicators = (position[:, None] == np.arange(season - 1)).astype(float)
+    return indicators - (position[:, None] == season - 1)
+
+
+def partial_to_coefficients(partial: Floats) -> tuple[Floats, Floats]:
+    """Turn partial autocorrelations into coefficients of every lower order.
+
+    Returns
+    -------
+    table, variance
+        ``table[j]`` holds the coefficients of order j in its first j places, shape
+        ``(p + 1, p)``; ``variance[j]`` the error variance of the best predictor from j values, in
+        units of the innovation variance, shape ``(p + 1,)``.
+
+    References
+    ----------
+    Durbin and Levinson's recursion; Brockwell and Davis (1991), Time Series, p. 169.
+    """
+    p = partial.size
+    table = np.zeros((p + 1, p))
+    for j in range(p):
+        table[j + 1, j] = partial[j]
+        table[j + 1, :j] = table[j, :j] - partial[j] * table[j, :j][::-1]
+    variance = np.append(1 / np.cumprod((1 - partial**2)[::-1])[::-1], 1.0)
+    return table, variance
+
+
+def fit_autoregressive(
+    y: Floats, design: Floats, weights: Floats, *, orders: tuple[int, ...]
+) -> SeriesFit:
+    """Regress a series with autoregressive errors; the order with the least criterion wins.
+
+    Parameters
+    ----------
+    y
+        Evenly spaced values, shape ``(T,)``.
+    design
+        Columns, shape ``(T, k)``, of full rank.
+    weights
+        Combination of coefficients to estimate, shape ``(k,)``.
+    orders
+        Orders to try, each at least 1.
+
+    Notes
+    -----
+    Restricted likelihood of Cooper and Thompson (1977, Biometrika 64, p. 625), on partial
+    autocorrelations; quadratic forms from lagged cross-products (Box and Jenkins 1976, p. 276);
+    degrees of freedom by Satterthwaite's rule from the observed information (Fai and Cornelius
+    1996, Journal of Statistical Computation and Simulation 54, p. 363). Do not use it for fewer
+    than about 40 periods, or when the variance changes at the date.
+    """
+    fits = [_fit_order(y, design, weights, order) for order in orders]
+    return min(fits, key=lambda fit: fit.criterion)
+
+
+def fit_local_level(y: Floats, design: Floats, weights: Floats) -> SeriesFit:
+    """Regress a series whose level wanders as a random walk.
+
+    Parameters are those of `fit_autoregressive`; a constant must be among the columns.
+
+    References
+    ----------
+    Harvey (1989), Forecasting, Structural Time Series Models and the Kalman Filter, p. 102. The
+    covariance of a random walk is diagonalised by sines, so each candidate costs one small
+    weighted regression.
+    """
+    basis, eigenvalues = _random_walk_basis(y.size)
+    rotated = basis.T @ np.column_stack([design, y])
+
+    def gram(memory: Floats) -> tuple[Floats, float]:
+        scale = 1 + math.exp(memory[0]) * eigenvalues
+        return rotated.T @ (rotated / scale[:, None]), float(np.log(scale).sum())
+
+    best = _minimise(gram, y.size, bounds=(-16.0, 6.0))
+    fit = _finish(gram, best, weights, y.size, steps=np.array([0.05]))
+    scale = np.sqrt(1 + math.exp(best[0]) * eigenvalues)
+    residuals = (rotated[:, -1] - rotated[:, :-1] @ fit.coefficients) / scale
+    return replace(fit, memory=(math.exp(best[0]),), residuals=residuals)
+
+
+def ljung_box_pvalue(residuals: Floats, n_lags: int, n_fitted: int) -> float:
+    """Test whether innovations still remember their past.
+
+    References
+    ----------
+    Ljung and Box (1978), Biometrika 65, p. 297.
+    """
+    from scipy import special
+
+    centred = residuals - residuals.mean()
+    n, power = centred.size, float(centred @ centred)
+    lags = np.arange(1, n_lags + 1)
+    correlations = np.array([centred[lag:] @ centred[:-lag] for lag in lags]) / power
+    statistic = n * (n + 2) * float((correlations**2 / (n - lags)).sum())
+    return float(special.chdtrc(max(n_lags - n_fitted, 1), statistic))
+
+
+def _fit_order(y: Floats, design: Floats, weights: Floats, order: int) -> SeriesFit:
+    columns = np.column_stack([design, y])
+    lagged = _lagged_products(columns, order)
+
+    def gram(memory: Floats) -> tuple[Floats, float]:
+        partial = np.clip(np.tanh(memory), -_EDGE, _EDGE)
+        filter_ = np.append(1.0, -partial_to_coefficients(partial)[0][order])
+        determinant = -float(np.arange(1, order + 1) @ np.log(1 - partial**2))
+        return np.einsum("i,j,ijkl->kl", filter_, filter_, lagged), determinant
+
+    edge = math.atanh(_EDGE)
+    best = _minimise(gram, y.size, bounds=(-edge, edge), size=order)
+    fit = _finish(gram, best, weights, y.size, steps=np.full(order, 0.02))
+    partial = np.tanh(best)
+    white = _whiten(columns, partial)
+    residuals = white[:, -1] - white[:, :-1] @ fit.coefficients
+    return replace(fit, memory=tuple(partial.tolist()), residuals=residuals)
+
+
+def _lagged_products(columns: Floats, order: int) -> Floats:
+    """Return the cross-products from which every quadratic form of the order follows.
+
+    Shape ``(p + 1, p + 1, k, k)``; Box and Jenkins (1976), Time Series Analysis, p. 276, D_ij.
+    """
+    length = columns.shape[0]
+    lags = range(order + 1)
+    return np.array(
+        [[columns[i : length - j].T @ columns[j : length - i] for j in lags] for i in lags]
+    )
+
+
+def _whiten(columns: Floats, partial: Floats) -> Floats:
+    """Turn autoregressive columns into innovations of equal variance."""
+    p = partial.size
+    table, variance = partial_to_coefficients(partial)
+    white = columns.copy()
+    for lag in range(1, p + 1):
+        white[p:] -= table[p, lag - 1] * columns[p - lag : -lag]
+    for t in range(p):
+        past = table[t, :t] @ columns[:t][::-1]
+        white[t] = (columns[t] - past) / math.sqrt(variance[t])
+    return white
+
+
+def _restricted(gram: Floats, log_determinant: float, freedom: int) -> float:
+    """Return minus twice the restricted log likelihood, the scale profiled out, less constants."""
+    diagonal = np.log(np.diag(np.linalg.cholesky(gram)))
+    return float(2 * freedom * diagonal[-1] + 2 * diagonal[:-1].sum() + log_determinant)
+
+
+def _minimise(gram: _Gram, length: int, *, bounds: tuple[float, float], size: int = 1) -> Floats:
+    """Find the memory of the best fit."""
+    from scipy import optimize
+
+    def objective(memory: Floats) -> float:
+        products, determinant = gram(memory)
+        return _restricted(products, determinant, length - products.shape[0] + 1)
+
+    if size == 1:
+        found = optimize.minimize_scalar(
+            lambda memory: objective(np.array([memory])),
+            bounds=bounds,
+            method="bounded",
+            options={"xatol": 1e-3},
+        )
+        return np.array([found.x])
+    options = {"xatol": 0.01, "fatol": 0.005}
+    start = np.full(size, 0.1)
+    found = optimize.minimize(objective, start, method="Nelder-Mead", options=options)
+    return np.clip(found.x, *bounds)
+
+
+def _finish(
+    gram: _Gram, memory: Floats, weights: Floats, length: int, *, steps: Floats
+) -> SeriesFit:
+    """Estimate the combination of coefficients and how far its error can be trusted."""
+    products, determinant = gram(memory)
+    k = weights.size
+    freedom = length - k
+    inverse = np.linalg.inv(products[:k, :k])
+    coefficients = inverse @ products[:k, k]
+    variance = float(products[k, k] - products[k, :k] @ coefficients) / freedom
+    covariance = variance * inverse
+    n_parameters = memory.size + 1
+    penalty = 2 * n_parameters * freedom / max(freedom - n_parameters - 1, 1)
+    return SeriesFit(
+        coefficients=coefficients,
+        covariance=covariance,
+        estimate=float(weights @ coefficients),
+        standard_error=math.sqrt(float(weights @ covariance @ weights)),
+        df=_satterthwaite(gram, memory, math.log(variance), weights, freedom, steps=steps),
+        memory=(),
+        residuals=np.zeros(0),
+        criterion=_restricted(products, determinant, freedom) + penalty,
+    )
+
+
+def _satterthwaite(  # noqa: PLR0917 - the point, the direction and the steps of a derivative
+    gram: _Gram,
+    memory: Floats,
+    log_variance: float,
+    weights: Floats,
+    freedom: int,
+    *,
+    steps: Floats,
+) -> float:
+    """Return 2 v^2 / var(v), with var(v) from the curvature of the likelihood at its maximum."""
+    k, n = weights.size, memory.size + 1
+    shifts = np.diag(np.append(steps, 0.02))
+    centre = np.append(memory, log_variance)
+
+    def log_v(at: Floats) -> float:
+        products, _ = gram(at[:-1])
+        return at[-1] + math.log(weights @ np.linalg.solve(products[:k, :k], weights))
+
+    def information(at: Floats) -> float:
+        products, determinant = gram(at[:-1])
+        diagonal = np.diag(np.linalg.cholesky(products))
+        shape = 2 * float(np.log(diagonal[:-1]).sum())
+        squares = float(diagonal[-1]) ** 2 / math.exp(at[-1])
+        return 0.5 * (freedom * at[-1] + squares + shape + determinant)
+
+    gradient = np.array([(log_v(centre + s) - log_v(centre - s)) / (2 * s.sum()) for s in shifts])
+    hessian = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i, n):
+            a, b = shifts[i], shifts[j]
+            mixed = information(centre + a + b) - information(centre + a - b)
+            mixed += information(centre - a - b) - information(centre - a + b)
+            hessian[i, j] = hessian[j, i] = mixed / (4 * a.sum() * b.sum())
+    try:
+        uncertainty = float(gradient @ np.linalg.solve(hessian, gradient))
+    except np.linalg.LinAlgError:
+        uncertainty = math.nan
+    if not uncertainty > 0:  # a flat or broken likelihood: claim next to nothing
+        return _FEWEST_DF
+    return float(np.clip(2 / uncertainty, _FEWEST_DF, freedom))
+
+
+def _random_walk_basis(length: int) -> tuple[Floats, Floats]:
+    """Return eigenvectors and eigenvalues of min(s, t), the covariance of a random walk."""
+    odd = 2 * np.arange(1, length + 1) - 1
+    angles = odd * math.pi / (2 * length + 1)
+    eigenvalues = 1 / (4 * np.sin(angles / 2) ** 2)
+    times = np.arange(1, length + 1)
+    return np.sin(times[:, None] * angles) * (2 / math.sqrt(2 * length + 1)), eigenvalues
