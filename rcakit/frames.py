@@ -31,6 +31,7 @@ __all__ = [
     "check_time_zone",
     "columns",
     "count_duplicates",
+    "fetch",
     "hand_back",
     "library",
     "parse_times",
@@ -192,6 +193,12 @@ def between(data: Any, *, time: str, start: dt.date, end: dt.date, tz: str = "UT
     after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time())
     kept = frame.filter(nw.col(_LOCAL) >= first, nw.col(_LOCAL) < after)
     return kept.select(*names).to_native()
+
+
+def fetch(data: Any, names: Sequence[str]) -> "pl.DataFrame":
+    """Bring named columns home as they are, for methods that need every row, such as quantiles."""
+    check_columns(data, names)
+    return _collect(_at_home_if_needed(_narwhal(data).select(*names), None))
 
 
 def without_missing(data: Any, names: Sequence[str]) -> Any:

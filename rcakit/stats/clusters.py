@@ -98,6 +98,8 @@ def clustered_contrast(cells: ClusterCells, *, adjust: bool) -> Contrast:
         df=max(df, 1.0),
         variance_ratio=sum(variances) / plain if plain > 0 else math.nan,
         n_clusters=arms.size,
+        n_control=int(totals[0, :, 0].sum()),
+        n_treatment=int(totals[1, :, 0].sum()),
     )
 
 

@@ -55,6 +55,8 @@ class Contrast:
         Variance of the effect with the covariate over the variance without; 1 without covariate.
     n_clusters
         Randomised groups behind the numbers; 0 when the rows themselves were randomised.
+    n_control, n_treatment
+        Rows in each arm.
     """
 
     control: Arm
@@ -62,6 +64,8 @@ class Contrast:
     df: float
     variance_ratio: float = 1.0
     n_clusters: int = 0
+    n_control: int = 0
+    n_treatment: int = 0
 
     @property
     def effect(self) -> float:
@@ -160,6 +164,8 @@ def independent_contrast(
         treatment=Arm(float(values[1]), float(variances[1])),
         df=float(df),
         variance_ratio=float(total / plain) if plain > 0 else math.nan,
+        n_control=int(n[0].sum()),
+        n_treatment=int(n[1].sum()),
     )
 
 
