@@ -23,6 +23,7 @@ __all__ = [
     "baseline_balance",
     "breakdown",
     "carry_over",
+    "correlation_of_neighbours",
     "definition_changed",
     "dropped",
     "enough_clusters",
@@ -34,6 +35,7 @@ __all__ = [
     "negative_controls",
     "peeking",
     "placebo_dates",
+    "plain",
     "pre_trends",
     "sample_ratio",
     "shared_capacity",
@@ -79,9 +81,14 @@ class Check:
         return {
             "check": self.check,
             "status": self.status,
-            "detail": self.detail,
-            "what_to_do": self.what_to_do,
+            "detail": plain(self.detail),
+            "what_to_do": plain(self.what_to_do),
         }
+
+
+def plain(text: str) -> str:
+    """Return text for a table cell: narrow spaces as ordinary ones."""
+    return text.replace("\u202f", " ")
 
 
 def is_blocked(checks: Sequence[Check]) -> bool:
@@ -323,18 +330,24 @@ def placebo_dates(n_significant: int, n_dates: int) -> Check:
     return Check("placebo_dates", "warn", detail, todo)
 
 
-def trigger(detected: dt.date | None, given: dt.date | None, baseline_end: dt.date) -> Check:
+def trigger(
+    given: dt.datetime | None, detected: dt.datetime | None, baseline_end: dt.datetime, washout: int
+) -> Check:
     """Guard against regression to the mean: a change launched because of a spike."""
-    if given is not None:
-        detail = f"change provoked by a spike from {given}; baseline ends on {baseline_end}"
-        return Check("trigger", "pass", detail)
-    if detected is None:
+    if given is None and detected is None:
         return Check("trigger", "pass", "no spike just before the change")
-    todo = (
-        f"A spike would have faded anyway. Pass trigger_at='{detected}' to end the baseline before "
-        "it, and compare with a queue that was not changed."
+    onset = wording.day(given or detected)
+    detail = (
+        f"a spike began on {onset}; the baseline ends on {wording.day(baseline_end)} and "
+        f"{washout} periods after the change are left out"
     )
-    return Check("trigger", "block", f"a spike began on {detected}, just before the change", todo)
+    if given is not None:
+        return Check("trigger", "pass", detail)
+    todo = (
+        f"The spike was found, not declared: pass trigger_at='{onset}' if it provoked the change. "
+        "A spike fades by itself; compare with a queue that was not changed."
+    )
+    return Check("trigger", "warn", detail, todo)
 
 
 def pre_trends(pvalue: float, n_cells: int) -> Check:

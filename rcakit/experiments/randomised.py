@@ -556,7 +556,7 @@ class _Judge:
         )
         return MetricEffect(
             metric=name,
-            method=method,
+            method=checks.plain(method),
             n_control=contrast.n_control,
             n_treatment=contrast.n_treatment,
             n_clusters=contrast.n_clusters,
@@ -621,7 +621,7 @@ class _Judge:
             control=sides[0], treatment=sides[1], df=float(df), n_clusters=n_groups,
             n_control=counts[0], n_treatment=counts[1],
         )  # fmt: skip
-        name = f"{wording.percent(q)} quantile of {column}"
+        name = f"{100 * q:g} % quantile of {column}"
         return self.judge(name, f"quantile, Woodruff{self._errors()}", contrast)
 
 

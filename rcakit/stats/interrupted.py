@@ -19,6 +19,7 @@ __all__ = [
     "ljung_box_pvalue",
     "partial_to_coefficients",
     "seasonal_columns",
+    "step_statistics",
 ]
 
 Floats = NDArray[np.float64]
@@ -159,6 +160,32 @@ def ljung_box_pvalue(residuals: Floats, n_lags: int, n_fitted: int) -> float:
     correlations = np.array([centred[lag:] @ centred[:-lag] for lag in lags]) / power
     statistic = n * (n + 2) * float((correlations**2 / (n - lags)).sum())
     return float(special.chdtrc(max(n_lags - n_fitted, 1), statistic))
+
+
+def step_statistics(
+    y: Floats, design: Floats, partial: Floats, positions: NDArray[np.int64]
+) -> Floats:
+    """Return the t statistic of a step at each position, the memory of the series being known.
+
+    Parameters
+    ----------
+    y, design
+        As in `fit_autoregressive`.
+    partial
+        Partial autocorrelations, shape ``(p,)``.
+    positions
+        First period of each step, shape ``(m,)``.
+    """
+    steps = (np.arange(y.size)[:, None] >= positions).astype(float)
+    white = _whiten(np.column_stack([design, y, steps]), partial)
+    k = design.shape[1]
+    basis, _ = np.linalg.qr(white[:, :k])
+    rest = white[:, k:] - basis @ (basis.T @ white[:, k:])
+    outcome, candidates = rest[:, 0], rest[:, 1:]
+    power = np.einsum("tm,tm->m", candidates, candidates)
+    slopes = candidates.T @ outcome / power
+    left = outcome @ outcome - slopes**2 * power
+    return slopes * np.sqrt(power * (y.size - k - 1) / left)
 
 
 def _fit_order(y: Floats, design: Floats, weights: Floats, order: int) -> SeriesFit:
