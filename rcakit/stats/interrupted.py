@@ -25,10 +25,11 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 _EDGE = 0.985  # largest partial autocorrelation: beyond it a series is a random walk
-_FEWEST_DF = 3.0
+_FEWEST_DF = 5.0
+_PRECISION = 0.01  # of the memory, on the scale of the search
 
-# From the memory of a model to cross-products of the whitened columns and the log determinant.
-_Gram = Callable[[Floats], tuple[Floats, float]]
+# From m memories, (m, p), to cross-products of whitened columns, (m, k, k), and log determinants.
+_Gram = Callable[[Floats], tuple[Floats, Floats]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +73,31 @@ def seasonal_columns(n_periods: int, season: int, first: int = 0) -> Floats:
 def partial_to_coefficients(partial: Floats) -> tuple[Floats, Floats]:
     """Turn partial autocorrelations into coefficients of every lower order.
 
+    Parameters
+    ----------
+    partial
+        Shape ``(..., p)``.
+
     Returns
     -------
     table, variance
-        ``table[j]`` holds the coefficients of order j in its first j places, shape
-        ``(p + 1, p)``; ``variance[j]`` the error variance of the best predictor from j values, in
-        units of the innovation variance, shape ``(p + 1,)``.
+        ``table[..., j, :j]`` holds the coefficients of order j, shape ``(..., p + 1, p)``;
+        ``variance[..., j]`` the error variance of the best predictor from j values, in units of
+        the innovation variance, shape ``(..., p + 1)``.
 
     References
     ----------
     Durbin and Levinson's recursion; Brockwell and Davis (1991), Time Series, p. 169.
     """
-    p = partial.size
-    table = np.zeros((p + 1, p))
+    p = partial.shape[-1]
+    table = np.zeros((*partial.shape[:-1], p + 1, p))
     for j in range(p):
-        table[j + 1, j] = partial[j]
-        table[j + 1, :j] = table[j, :j] - partial[j] * table[j, :j][::-1]
-    variance = np.append(1 / np.cumprod((1 - partial**2)[::-1])[::-1], 1.0)
+        last = partial[..., j]
+        table[..., j + 1, j] = last
+        earlier = table[..., j, :j]
+        table[..., j + 1, :j] = earlier - last[..., None] * earlier[..., ::-1]
+    variance = np.ones((*partial.shape[:-1], p + 1))
+    variance[..., :p] = 1 / np.cumprod((1 - partial**2)[..., ::-1], axis=-1)[..., ::-1]
     return table, variance
 
 
@@ -134,11 +143,11 @@ def fit_local_level(y: Floats, design: Floats, weights: Floats) -> SeriesFit:
     basis, eigenvalues = _random_walk_basis(y.size)
     rotated = basis.T @ np.column_stack([design, y])
 
-    def gram(memory: Floats) -> tuple[Floats, float]:
-        scale = 1 + math.exp(memory[0]) * eigenvalues
-        return rotated.T @ (rotated / scale[:, None]), float(np.log(scale).sum())
+    def gram(memory: Floats) -> tuple[Floats, Floats]:
+        scale = 1 + np.exp(memory) * eigenvalues
+        return rotated.T @ (rotated / scale[:, :, None]), np.log(scale).sum(axis=1)
 
-    best = _minimise(gram, y.size, bounds=(-16.0, 6.0))
+    best = _minimise(gram, y.size, bounds=(-16.0, 6.0), points=25)
     fit = _finish(gram, best, weights, y.size, steps=np.array([0.05]))
     scale = np.sqrt(1 + math.exp(best[0]) * eigenvalues)
     residuals = (rotated[:, -1] - rotated[:, :-1] @ fit.coefficients) / scale
@@ -192,14 +201,17 @@ def _fit_order(y: Floats, design: Floats, weights: Floats, order: int) -> Series
     columns = np.column_stack([design, y])
     lagged = _lagged_products(columns, order)
 
-    def gram(memory: Floats) -> tuple[Floats, float]:
+    def gram(memory: Floats) -> tuple[Floats, Floats]:
         partial = np.clip(np.tanh(memory), -_EDGE, _EDGE)
-        filter_ = np.append(1.0, -partial_to_coefficients(partial)[0][order])
-        determinant = -float(np.arange(1, order + 1) @ np.log(1 - partial**2))
-        return np.einsum("i,j,ijkl->kl", filter_, filter_, lagged), determinant
+        sides = np.ones((partial.shape[0], order + 1))
+        sides[:, 1:] = -partial_to_coefficients(partial)[0][:, order]
+        both = (sides[:, :, None] * sides[:, None, :]).reshape(partial.shape[0], -1)
+        determinant = -np.log(1 - partial**2) @ np.arange(1, order + 1)
+        return np.tensordot(both, lagged, axes=1), determinant
 
     edge = math.atanh(_EDGE)
-    best = _minimise(gram, y.size, bounds=(-edge, edge), size=order)
+    points = 25 if order == 1 else 11 if order == 2 else 7  # noqa: PLR2004
+    best = _minimise(gram, y.size, bounds=(-edge, edge), size=order, points=points)
     fit = _finish(gram, best, weights, y.size, steps=np.full(order, 0.02))
     partial = np.tanh(best)
     white = _whiten(columns, partial)
@@ -210,12 +222,12 @@ def _fit_order(y: Floats, design: Floats, weights: Floats, order: int) -> Series
 def _lagged_products(columns: Floats, order: int) -> Floats:
     """Return the cross-products from which every quadratic form of the order follows.
 
-    Shape ``(p + 1, p + 1, k, k)``; Box and Jenkins (1976), Time Series Analysis, p. 276, D_ij.
+    Shape ``((p + 1)^2, k, k)``; Box and Jenkins (1976), Time Series Analysis, p. 276, D_ij.
     """
     length = columns.shape[0]
     lags = range(order + 1)
     return np.array(
-        [[columns[i : length - j].T @ columns[j : length - i] for j in lags] for i in lags]
+        [columns[i : length - j].T @ columns[j : length - i] for i in lags for j in lags]
     )
 
 
@@ -232,40 +244,35 @@ def _whiten(columns: Floats, partial: Floats) -> Floats:
     return white
 
 
-def _restricted(gram: Floats, log_determinant: float, freedom: int) -> float:
-    """Return minus twice the restricted log likelihood, the scale profiled out, less constants."""
-    diagonal = np.log(np.diag(np.linalg.cholesky(gram)))
-    return float(2 * freedom * diagonal[-1] + 2 * diagonal[:-1].sum() + log_determinant)
+def _restricted(grams: Floats, log_determinants: Floats, freedom: int) -> Floats:
+    """Return minus twice the restricted log likelihoods, scale profiled out, less constants."""
+    diagonals = np.log(np.diagonal(np.linalg.cholesky(grams), axis1=1, axis2=2))
+    return 2 * freedom * diagonals[:, -1] + 2 * diagonals[:, :-1].sum(axis=1) + log_determinants
 
 
-def _minimise(gram: _Gram, length: int, *, bounds: tuple[float, float], size: int = 1) -> Floats:
-    """Find the memory of the best fit."""
-    from scipy import optimize
-
-    def objective(memory: Floats) -> float:
-        products, determinant = gram(memory)
-        return _restricted(products, determinant, length - products.shape[0] + 1)
-
-    if size == 1:
-        found = optimize.minimize_scalar(
-            lambda memory: objective(np.array([memory])),
-            bounds=bounds,
-            method="bounded",
-            options={"xatol": 1e-3},
-        )
-        return np.array([found.x])
-    options = {"xatol": 0.01, "fatol": 0.005}
-    start = np.full(size, 0.1)
-    found = optimize.minimize(objective, start, method="Nelder-Mead", options=options)
-    return np.clip(found.x, *bounds)
+def _minimise(
+    gram: _Gram, length: int, *, bounds: tuple[float, float], points: int, size: int = 1
+) -> Floats:
+    """Find the memory of the best fit: a grid, then finer grids around its best point."""
+    centre, reach = np.full(size, sum(bounds) / 2), (bounds[1] - bounds[0]) / 2
+    zoomed = 9 if size == 1 else 7
+    while reach > _PRECISION:
+        axis = np.linspace(-reach, reach, points)
+        grid = np.stack(np.meshgrid(*[axis] * size, indexing="ij"), axis=-1).reshape(-1, size)
+        grid = np.clip(centre + grid, *bounds)
+        grams, determinants = gram(grid)
+        found = _restricted(grams, determinants, length - grams.shape[-1] + 1)
+        centre = grid[int(np.argmin(found))]
+        reach, points = 2 * reach / (points - 1), zoomed
+    return centre
 
 
 def _finish(
     gram: _Gram, memory: Floats, weights: Floats, length: int, *, steps: Floats
 ) -> SeriesFit:
     """Estimate the combination of coefficients and how far its error can be trusted."""
-    products, determinant = gram(memory)
-    k = weights.size
+    grams, determinants = gram(memory[None])
+    products, k = grams[0], weights.size
     freedom = length - k
     inverse = np.linalg.inv(products[:k, :k])
     coefficients = inverse @ products[:k, k]
@@ -281,7 +288,7 @@ def _finish(
         df=_satterthwaite(gram, memory, math.log(variance), weights, freedom, steps=steps),
         memory=(),
         residuals=np.zeros(0),
-        criterion=_restricted(products, determinant, freedom) + penalty,
+        criterion=float(_restricted(grams, determinants, freedom)[0]) + penalty,
     )
 
 
@@ -297,27 +304,22 @@ def _satterthwaite(  # noqa: PLR0917 - the point, the direction and the steps of
     """Return 2 v^2 / var(v), with var(v) from the curvature of the likelihood at its maximum."""
     k, n = weights.size, memory.size + 1
     shifts = np.diag(np.append(steps, 0.02))
-    centre = np.append(memory, log_variance)
+    up = np.repeat(shifts, n, axis=0)
+    across = np.tile(shifts, (n, 1))
+    around = np.concatenate([up + across, up - across, across - up, -up - across])
+    grams, determinants = gram(np.concatenate([shifts, -shifts, around])[:, :-1] + memory)
+    log_scale = log_variance + np.concatenate([shifts, -shifts, around])[:, -1]
+    solved = np.linalg.solve(grams[: 2 * n, :k, :k], np.tile(weights[:, None], (2 * n, 1, 1)))
+    log_v = log_scale[: 2 * n] + np.log(weights @ solved[..., 0].T)
+    sizes = shifts.sum(axis=1)
+    gradient = (log_v[:n] - log_v[n:]) / (2 * sizes)
 
-    def log_v(at: Floats) -> float:
-        products, _ = gram(at[:-1])
-        return at[-1] + math.log(weights @ np.linalg.solve(products[:k, :k], weights))
-
-    def information(at: Floats) -> float:
-        products, determinant = gram(at[:-1])
-        diagonal = np.diag(np.linalg.cholesky(products))
-        shape = 2 * float(np.log(diagonal[:-1]).sum())
-        squares = float(diagonal[-1]) ** 2 / math.exp(at[-1])
-        return 0.5 * (freedom * at[-1] + squares + shape + determinant)
-
-    gradient = np.array([(log_v(centre + s) - log_v(centre - s)) / (2 * s.sum()) for s in shifts])
-    hessian = np.zeros((n, n))
-    for i in range(n):
-        for j in range(i, n):
-            a, b = shifts[i], shifts[j]
-            mixed = information(centre + a + b) - information(centre + a - b)
-            mixed += information(centre - a - b) - information(centre - a + b)
-            hessian[i, j] = hessian[j, i] = mixed / (4 * a.sum() * b.sum())
+    diagonals = np.diagonal(np.linalg.cholesky(grams[2 * n :]), axis1=1, axis2=2)
+    shape = 2 * np.log(diagonals[:, :-1]).sum(axis=1) + determinants[2 * n :]
+    at = log_scale[2 * n :]
+    values = 0.5 * (freedom * at + diagonals[:, -1] ** 2 / np.exp(at) + shape)
+    plus, mixed_one, mixed_two, minus = values.reshape(4, n, n)
+    hessian = (plus - mixed_one - mixed_two + minus) / (4 * np.outer(sizes, sizes))
     try:
         uncertainty = float(gradient @ np.linalg.solve(hessian, gradient))
     except np.linalg.LinAlgError:
