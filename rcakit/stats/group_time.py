@@ -128,6 +128,7 @@ def aggregate_effects(
     *,
     cluster: Integers | None = None,
     small_sample: bool = True,
+    random_sizes: bool = False,
 ) -> Aggregate:
     """Average effects, each wave weighted by its number of units.
 
@@ -141,23 +142,27 @@ def aggregate_effects(
         Index of the group (vendor, region) that was rolled out together; units when None.
     small_sample
         Divide each wave's variance by its size less one, and take degrees of freedom from it.
+    random_sizes
+        Whether the sizes of waves are themselves a draw (as in surveys), so that the noise of the
+        weights is part of the error (Callaway and Sant'Anna 2021, p. 211). Waves of a roll-out
+        are planned: the answer is then about these waves.
 
     Notes
     -----
-    Weights are estimated, and their own noise is part of the error (Callaway and Sant'Anna 2021,
-    p. 211). Degrees of freedom match the two moments of the sum of the waves' variances, as
+    Degrees of freedom match the two moments of the sum of the waves' variances, as
     Welch and Satterthwaite do for two groups.
     """
-    start, n = effects.start, effects.start.size
+    start = effects.start
     waves, estimates = effects.wave[chosen], effects.estimate[chosen]
     share = np.array([(start == wave).mean() for wave in waves])
     weights = share / share.sum()
-    member = (start[:, None] == waves).astype(float) - share
-    drift = member / share.sum() - member.sum(axis=1)[:, None] * share / share.sum() ** 2
-    influence = effects.influence[:, chosen] @ weights + drift @ estimates
+    influence = effects.influence[:, chosen] @ weights
+    if random_sizes:
+        member = (start[:, None] == waves).astype(float) - share
+        drift = member / share.sum() - member.sum(axis=1)[:, None] * share / share.sum() ** 2
+        influence = influence + drift @ estimates
     error, df = _error(influence, start, cluster, small_sample=small_sample)
     treated = int(np.isin(start, np.unique(waves)).sum())
-    del n
     return Aggregate(float(weights @ estimates), error, df, influence, treated)
 
 
@@ -168,10 +173,10 @@ def pre_trend_pvalue(
 
     Notes
     -----
-    A joint Wald test when units are many; with fewer than five units per difference its error rate
-    breaks down, and the largest t value of the event-time averages is compared with its own
-    simulated distribution instead (Montiel Olea and Plagborg-Møller 2019, Journal of Applied
-    Econometrics 34, p. 1).
+    A joint Wald test when units are many. With fewer than five units per difference its error rate
+    breaks down, and the largest of several t values (every event time, and the average drift per
+    period) is compared with its own simulated distribution instead (Montiel Olea and
+    Plagborg-Møller 2019, Journal of Applied Econometrics 34, p. 1).
     """
     before = effects.event_time < 0
     n, cells = effects.start.size, int(before.sum())
@@ -186,6 +191,7 @@ def pre_trend_pvalue(
         aggregate_effects(effects, effects.event_time == event, cluster=cluster)
         for event in np.unique(effects.event_time[before])
     ]
+    averages.append(aggregate_effects(effects, before, cluster=cluster))
     usable = [a for a in averages if a.standard_error > 0]
     if not usable:
         return math.nan, cells
