@@ -74,7 +74,9 @@ def parallel(runs: int) -> Iterator[Row]:
         seen("ratio of sums", [overturned, tasks, one, one], 0.0)
         seen("mean with pre-period column", [y, one, before, one], 0.2, adjust=True)
         seen("mean, stratified", [mixed, one, one, one], 0.2, by=stratum)
-        level = moments.independent_contrast(*arms(np.column_stack([y + 1, one, one, one]), arm), adjust=False)
+        level = moments.independent_contrast(
+            *arms(np.column_stack([y + 1, one, one, one]), arm), adjust=False
+        )
         _, low, high = moments.fieller(level, moments.t_critical(0.05, level.df))
         hits.setdefault("relative effect (Fieller)", []).append(low <= 0.2 <= high)
         skew = rng.lognormal(0, 1, n)
@@ -84,7 +86,13 @@ def parallel(runs: int) -> Iterator[Row]:
     for name, found in hits.items():
         yield f"{name}, n = {n}", "coverage", float(np.mean(found)), 0.94, 0.96
     expected = 1 - 0.36
-    yield "variance ratio of CUPED over 1 - rho^2", "ratio", float(np.mean(ratios)) / expected, 0.98, 1.02
+    yield (
+        "variance ratio of CUPED over 1 - rho^2",
+        "ratio",
+        float(np.mean(ratios)) / expected,
+        0.98,
+        1.02,
+    )
 
 
 def cluster_cells(rng: np.random.Generator, n_groups: int, icc: float) -> clusters.ClusterCells:
@@ -92,12 +100,16 @@ def cluster_cells(rng: np.random.Generator, n_groups: int, icc: float) -> cluste
     size = np.maximum(rng.lognormal(5, 0.6, n_groups).round(), 2)
     arm = np.zeros(n_groups, dtype=int)
     arm[rng.permutation(n_groups)[: n_groups // 2]] = 1
-    total = size * rng.normal(0, math.sqrt(icc), n_groups) + rng.normal(0, np.sqrt(size * (1 - icc)))
+    total = size * rng.normal(0, math.sqrt(icc), n_groups) + rng.normal(
+        0, np.sqrt(size * (1 - icc))
+    )
     squares = (1 - icc) * rng.chisquare(size - 1) + total**2 / size
     zero = np.zeros(n_groups)
     products = np.stack([np.stack([squares, total], 1), np.stack([total, size], 1)], 1)
     sums = np.stack([total, size, zero, size], 1)
-    return clusters.ClusterCells(np.arange(n_groups), np.zeros(n_groups, int), arm, size, sums, products)
+    return clusters.ClusterCells(
+        np.arange(n_groups), np.zeros(n_groups, int), arm, size, sums, products
+    )
 
 
 def grouped(runs: int) -> Iterator[Row]:
@@ -113,7 +125,13 @@ def grouped(runs: int) -> Iterator[Row]:
             naive.append(abs(contrast.effect) > 1.96 * math.sqrt((1 / n).sum()))
         yield f"{n_groups} groups, CR2", "coverage", float(np.mean(held)), 0.93, 0.97
         yield f"{n_groups} groups, CR2", "false alarms", 1 - float(np.mean(held)), 0, 0.065
-        yield f"{n_groups} groups, rows as units (contrast)", "false alarms", float(np.mean(naive)), 0, 1
+        yield (
+            f"{n_groups} groups, rows as units (contrast)",
+            "false alarms",
+            float(np.mean(naive)),
+            0,
+            1,
+        )
 
 
 def switchback(runs: int) -> Iterator[Row]:
@@ -148,12 +166,26 @@ def looking(runs: int) -> Iterator[Row]:
     looks, n = 20, 10_000
     bounds = np.array(sequential.spending_boundaries(looks, 0.05))
     at = np.arange(1, looks + 1) / looks
-    z = np.cumsum(rng.standard_normal((20 * runs, looks)), axis=1) / np.sqrt(np.arange(1, looks + 1))
+    z = np.cumsum(rng.standard_normal((20 * runs, looks)), axis=1) / np.sqrt(
+        np.arange(1, looks + 1)
+    )
     multiplier = [sequential.confidence_sequence_multiplier(n * t, n, 0.05) for t in at]
     drift = 2.8 * np.sqrt(at)
-    yield "20 looks, plain intervals (contrast)", "false alarms", float((abs(z) > 1.96).any(1).mean()), 0, 1
+    yield (
+        "20 looks, plain intervals (contrast)",
+        "false alarms",
+        float((abs(z) > 1.96).any(1).mean()),
+        0,
+        1,
+    )
     yield "20 looks, planned", "false alarms", float((abs(z) > bounds).any(1).mean()), 0.04, 0.0515
-    yield "20 looks, open-ended", "false alarms", float((abs(z) > multiplier).any(1).mean()), 0, 0.05
+    yield (
+        "20 looks, open-ended",
+        "false alarms",
+        float((abs(z) > multiplier).any(1).mean()),
+        0,
+        0.05,
+    )
     fixed = float((abs(z[:, -1] + 2.8) > 1.96).mean())
     kept = float((abs(z + drift) > bounds).any(1).mean()) / fixed
     yield "20 looks, planned: power over one look", "ratio", kept, 0.97, 1
@@ -213,7 +245,13 @@ def triggered(runs: int) -> Iterator[Row]:
         bias = abs(float(np.mean(effects[name])))
         yield f"spike-triggered change, trigger {name}", "bias in SD", bias, 0, 9 if free else 0.1
         rate = float(np.mean(alarms[name]))
-        yield f"spike-triggered change, trigger {name}", "false alarms", rate, 0, 1 if free else 0.06
+        yield (
+            f"spike-triggered change, trigger {name}",
+            "false alarms",
+            rate,
+            0,
+            1 if free else 0.06,
+        )
 
 
 def staggered(runs: int) -> Iterator[Row]:
@@ -246,7 +284,13 @@ def staggered(runs: int) -> Iterator[Row]:
         shown = "two-way fixed effects (contrast)" if free else f"roll-out, {name}"
         share = abs(float(np.mean(bias[name]))) / truth
         yield shown, "bias over effect", share, 0, 9 if free else 0.03
-        yield shown, "coverage", float(np.mean(held[name])), 0 if free else 0.93, 1 if free else 0.97
+        yield (
+            shown,
+            "coverage",
+            float(np.mean(held[name])),
+            0 if free else 0.93,
+            1 if free else 0.97,
+        )
 
 
 def guard_rails(runs: int) -> Iterator[Row]:
@@ -275,24 +319,32 @@ def _table(rng: np.random.Generator, n: int = 2000, share: float = 0.5) -> pl.Da
 
 
 def _ratio(rng, is_bad):
-    return experiments.ab_test(_table(rng, 4000, 0.56 if is_bad else 0.5), variant="arm", metrics="y")
+    return experiments.ab_test(
+        _table(rng, 4000, 0.56 if is_bad else 0.5), variant="arm", metrics="y"
+    )
 
 
 def _few(rng, is_bad):
     table = _table(rng).with_columns(group=pl.col("id") % (6 if is_bad else 40))
-    table = table.with_columns(arm=pl.when(pl.col("group") % 2 == 0).then(pl.lit("new")).otherwise(pl.lit("control")))
+    table = table.with_columns(
+        arm=pl.when(pl.col("group") % 2 == 0).then(pl.lit("new")).otherwise(pl.lit("control"))
+    )
     return experiments.ab_test(table, variant="arm", metrics="y", randomised_by="group")
 
 
 def _shared(rng, is_bad):
     table = _table(rng)
     server = pl.col("id") % 30
-    table = table.with_columns(reviewer=server if is_bad else server + 100 * (pl.col("arm") == "new"))
+    table = table.with_columns(
+        reviewer=server if is_bad else server + 100 * (pl.col("arm") == "new")
+    )
     return experiments.ab_test(table, variant="arm", metrics="y", served_by="reviewer")
 
 
 def _peek(rng, is_bad):
-    return experiments.ab_test(_table(rng), variant="arm", metrics="y", looks=5 if is_bad else (5, 5))
+    return experiments.ab_test(
+        _table(rng), variant="arm", metrics="y", looks=5 if is_bad else (5, 5)
+    )
 
 
 def _gaps(rng, is_bad):
@@ -314,7 +366,9 @@ def _carried(rng, is_bad):
     hours = 24 * 28
     y = autoregressive(rng, hours, 0.97 if is_bad else 0.0)
     arm = np.repeat(np.where(rng.random(hours // 4) < 0.5, "new", "control"), 4)
-    table = pl.DataFrame({"at": [DAY + dt.timedelta(hours=i) for i in range(hours)], "arm": arm, "y": y})
+    table = pl.DataFrame(
+        {"at": [DAY + dt.timedelta(hours=i) for i in range(hours)], "arm": arm, "y": y}
+    )
     return experiments.ab_test(table, variant="arm", metrics="y", time="at", block_hours=4)
 
 
@@ -329,20 +383,26 @@ def _redefined(rng, is_bad):
     at = DAY + dt.timedelta(days=60)
     changed = at if is_bad else DAY - dt.timedelta(days=5)
     y = 100 + autoregressive(rng, 90, 0.4)
-    return experiments.pre_post(daily(y), time="day", value="y", at=at, definition_changed_at=changed)
+    return experiments.pre_post(
+        daily(y), time="day", value="y", at=at, definition_changed_at=changed
+    )
 
 
 def _moved(rng, is_bad):
     table = daily(100 + autoregressive(rng, 90, 0.4))
     other = 50 + autoregressive(rng, 90, 0.4) + (8 if is_bad else 0) * (np.arange(90) >= 60)
     at = DAY + dt.timedelta(days=60)
-    return experiments.pre_post(table.with_columns(c=other), time="day", value="y", at=at, controls="c")
+    return experiments.pre_post(
+        table.with_columns(c=other), time="day", value="y", at=at, controls="c"
+    )
 
 
 def _short(rng, is_bad):
     y = 100 + autoregressive(rng, 90, 0.4)
     season = 28 if is_bad else 7
-    return experiments.pre_post(daily(y), time="day", value="y", at=DAY + dt.timedelta(days=50), season=season)
+    return experiments.pre_post(
+        daily(y), time="day", value="y", at=DAY + dt.timedelta(days=50), season=season
+    )
 
 
 def _drifting(rng, is_bad):
@@ -350,7 +410,11 @@ def _drifting(rng, is_bad):
     y = np.array([autoregressive(rng, 16, 0.3) for _ in range(60)])
     if is_bad:
         y += 0.6 * np.arange(16) * (start < 99)[:, None]
-    rows = [(i, t, None if start[i] > 16 else int(start[i]), y[i, t]) for i in range(60) for t in range(16)]
+    rows = [
+        (i, t, None if start[i] > 16 else int(start[i]), y[i, t])
+        for i in range(60)
+        for t in range(16)
+    ]
     table = pl.DataFrame(rows, schema=["unit", "week", "start", "y"], orient="row")
     return experiments.rollout(table, unit="unit", time="week", start="start", outcome="y")
 
@@ -374,7 +438,7 @@ def calibrate(name: str) -> list[str]:
     lines = []
     for row in section(runs):
         lines.append(_line(row, runs))
-        print(lines[-1], flush=True)  # noqa: T201
+        print(lines[-1], flush=True)
     return lines
 
 
@@ -382,7 +446,9 @@ def _line(row: Row, runs: int) -> str:
     name, what, measured, low, high = row
     bar = "none" if (low, high) in {(0, 1), (0, 9)} else f"{low:g} to {high:g}"
     within = "yes" if low <= measured <= high else "NO"
-    return f"| {name} | {what} | {measured:.4f} | {bar} | {runs} | {within if bar != 'none' else ''} |"
+    return (
+        f"| {name} | {what} | {measured:.4f} | {bar} | {runs} | {within if bar != 'none' else ''} |"
+    )
 
 
 def keep(name: str, lines: list[str]) -> None:

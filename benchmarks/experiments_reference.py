@@ -31,7 +31,14 @@ def gbstats() -> Iterator[Row]:
     products = np.zeros((2, 1, 4, 4))
     for arm, square in enumerate((52377.9767, 134698.29)):
         size, total = n[arm, 0], sums[arm, 0, 0]
-        products[arm, 0] = np.array([[square, total, 0, total], [total, size, 0, size], [0, 0, 0, 0], [total, size, 0, size]])
+        products[arm, 0] = np.array(
+            [
+                [square, total, 0, total],
+                [total, size, 0, size],
+                [0, 0, 0, 0],
+                [total, size, 0, size],
+            ]
+        )
     found = moments.independent_contrast(
         n, *moments.means_and_covariances(n, sums, products), adjust=False
     )
@@ -39,7 +46,13 @@ def gbstats() -> Iterator[Row]:
     yield "gbstats", "absolute effect", found.effect, 0.29, 5e-3
     yield "gbstats", "absolute lower", found.effect - reach, 0.04538, 5e-5
     yield "gbstats", "absolute upper", found.effect + reach, 0.53462, 5e-5
-    yield "gbstats", "p of the absolute effect", moments.two_sided_pvalue(found.statistic, found.df), 0.02016, 5e-6
+    yield (
+        "gbstats",
+        "p of the absolute effect",
+        moments.two_sided_pvalue(found.statistic, found.df),
+        0.02016,
+        5e-6,
+    )
     relative = moments.fieller(found, 1.959964)  # the literals were computed with the normal
     yield "gbstats", "relative effect", relative[0], 0.70732, 5e-6
     yield "gbstats", "Fieller lower", relative[1], 0.0942, 5e-5
@@ -48,7 +61,13 @@ def gbstats() -> Iterator[Row]:
 
 def power() -> Iterator[Row]:
     """R's power.t.test and power.prop.test."""
-    yield "R", "power.t.test(n=20, d=1)", experiments.power("means", n=20, effect=1).answer["power"], 0.8689528, 5e-8
+    yield (
+        "R",
+        "power.t.test(n=20, d=1)",
+        experiments.power("means", n=20, effect=1).answer["power"],
+        0.8689528,
+        5e-8,
+    )
     found = experiments.power("proportions", n=50, baseline=0.5, effect=0.25).answer["power"]
     yield "R", "power.prop.test(n=50, .5, .75)", found, 0.7401659, 5e-8
 
@@ -59,7 +78,13 @@ def nsw() -> Iterator[Row]:
 
     table = nsw_mixtape.load_pandas().data
     table["arm"] = np.where(table.treat == 1, "trained", "control")
-    effect = experiments.ab_test(table, variant="arm", metrics="re78", covariates={}, allocation={"control": 260, "trained": 185}).effects[0]
+    effect = experiments.ab_test(
+        table,
+        variant="arm",
+        metrics="re78",
+        covariates={},
+        allocation={"control": 260, "trained": 185},
+    ).effects[0]
     yield "NSW", "difference", effect.effect, 1794.34, 5e-3
     yield "NSW", "Welch lower", effect.effect_ci_lower, 474.01, 5e-3
     yield "NSW", "Welch upper", effect.effect_ci_upper, 3114.68, 1e-2
@@ -110,7 +135,15 @@ def mpdta() -> Iterator[Row]:
     nyt = group_time.group_time_effects(y, start)
     whole = group_time.aggregate_effects(nyt, nyt.event_time >= 0)
     yield "mpdta", "simple, not yet treated", whole.estimate, -0.03976, 5e-6
-    for event, value in {-3: 0.0305, -2: -0.0006, -1: -0.0245, 0: -0.0199, 1: -0.0510, 2: -0.1373, 3: -0.1008}.items():
+    for event, value in {
+        -3: 0.0305,
+        -2: -0.0006,
+        -1: -0.0245,
+        0: -0.0199,
+        1: -0.0510,
+        2: -0.1373,
+        3: -0.1008,
+    }.items():
         part = group_time.aggregate_effects(found, found.event_time == event)
         yield "mpdta (R did)", f"event time {event}", part.estimate, value, 5.1e-5
     yield from _against_diff_diff(table, found)
@@ -120,7 +153,7 @@ def _against_diff_diff(table: pl.DataFrame, found: group_time.GroupTime) -> Iter
     try:
         from diff_diff import CallawaySantAnna
     except ImportError:
-        print("diff-diff is not installed: its column is left out")  # noqa: T201
+        print("diff-diff is not installed: its column is left out")
         return
     fitted = CallawaySantAnna(control_group="never_treated").fit(
         table.to_pandas(), outcome="lemp", unit="countyreal", time="year", first_treat="first.treat"
@@ -129,7 +162,13 @@ def _against_diff_diff(table: pl.DataFrame, found: group_time.GroupTime) -> Iter
         key = (int(found.wave[i]) + 2003, int(found.period[i]) + 2003)
         theirs = fitted.group_time_effects.get(key)
         if theirs is not None:
-            yield "mpdta (diff-diff)", f"ATT{key}", float(found.estimate[i]), float(theirs["effect"]), 1e-10
+            yield (
+                "mpdta (diff-diff)",
+                f"ATT{key}",
+                float(found.estimate[i]),
+                float(theirs["effect"]),
+                1e-10,
+            )
 
 
 def seat_belts() -> Iterator[Row]:
@@ -137,9 +176,19 @@ def seat_belts() -> Iterator[Row]:
     code = "x <- as.data.frame(Seatbelts); x$at <- sprintf('%d-%02d-01', 1969 + (0:191) %/% 12, (0:191) %% 12 + 1); write.csv(x, row.names = FALSE)"
     table = pl.read_csv(io.StringIO(_from_r(code)))
     # published value, tolerance in percentage points: 3 for drivers (the bar), the rest for reading
-    for column, published, near in (("drivers", -0.23, 0.03), ("front", -0.30, 0.03), ("rear", 0.03, 0.03)):
+    for column, published, near in (
+        ("drivers", -0.23, 0.03),
+        ("front", -0.30, 0.03),
+        ("rear", 0.03, 0.03),
+    ):
         effect = experiments.pre_post(
-            table, time="at", value=column, at="1983-02-01", every="1mo", log=True, covariates=("kms", "PetrolPrice")
+            table,
+            time="at",
+            value=column,
+            at="1983-02-01",
+            every="1mo",
+            log=True,
+            covariates=("kms", "PetrolPrice"),
         ).effects[0]
         yield "seat belts", f"{column}, relative effect", effect.rel_effect, published, near
 
@@ -163,7 +212,9 @@ def proposition_99() -> Iterator[Row]:
     """California's tobacco tax: synthetic control on outcomes only."""
     path = os.environ.get("RCAKIT_PROP99", "")
     if not path or not Path(path).exists():
-        print("Proposition 99: set RCAKIT_PROP99 to california_prop99.csv, a column per state (package CausalPy)")  # noqa: T201
+        print(
+            "Proposition 99: set RCAKIT_PROP99 to california_prop99.csv, a column per state (package CausalPy)"
+        )
         return
     table = pl.read_csv(path)
     names = [name for name in table.columns if name != "Year"]
@@ -176,30 +227,43 @@ def proposition_99() -> Iterator[Row]:
     yield "Proposition 99", "average effect", twin.effect, -19.51, 5e-3
     yield "Proposition 99", "effect in 2000", float(twin.gaps[years.index(2000)]), -26.6, 5e-2
     yield "Proposition 99", "fit before (RMSPE)", twin.pre_rmse, 1.66, 5e-3
-    for state, weight in (("Utah", 0.394), ("Montana", 0.232), ("Nevada", 0.205), ("Connecticut", 0.109)):
-        yield "Proposition 99", f"weight of {state}", float(twin.weights[donors.index(state)]), weight, 5e-4
+    for state, weight in (
+        ("Utah", 0.394),
+        ("Montana", 0.232),
+        ("Nevada", 0.205),
+        ("Connecticut", 0.109),
+    ):
+        yield (
+            "Proposition 99",
+            f"weight of {state}",
+            float(twin.weights[donors.index(state)]),
+            weight,
+            5e-4,
+        )
 
 
 def _from_r(code: str) -> str:
     if shutil.which("Rscript") is None:
         raise ImportError("Rscript")
-    done = subprocess.run(["Rscript", "-e", code], check=True, capture_output=True, text=True)  # noqa: S603, S607
+    done = subprocess.run(["Rscript", "-e", code], check=True, capture_output=True, text=True)
     return done.stdout
 
 
 def main() -> None:
     """Print the table and keep it."""
     head = "| case | figure | ours | theirs | tolerance | within |\n|---|---|---|---|---|---|"
-    print(head)  # noqa: T201
+    print(head)
     lines = []
     for section in (gbstats, power, nsw, castle, mpdta, seat_belts, nile, proposition_99):
         try:
             for case, figure, ours, theirs, tolerance in section():
                 ok = "yes" if abs(ours - theirs) <= tolerance else "NO"
-                lines.append(f"| {case} | {figure} | {ours:.6g} | {theirs:.6g} | {tolerance:g} | {ok} |")
-                print(lines[-1], flush=True)  # noqa: T201
+                lines.append(
+                    f"| {case} | {figure} | {ours:.6g} | {theirs:.6g} | {tolerance:g} | {ok} |"
+                )
+                print(lines[-1], flush=True)
         except (ImportError, FileNotFoundError) as missing:
-            print(f"{section.__name__}: {missing} is not there, left out")  # noqa: T201
+            print(f"{section.__name__}: {missing} is not there, left out")
     text = f"# Reference values of experiments\n\nPrinted by `python benchmarks/experiments_reference.py`.\n\n{head}\n"
     RESULTS.write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
 

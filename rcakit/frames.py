@@ -139,7 +139,9 @@ def aggregate(
         check_names(squares, "squares"),
         check_names(lowest, "lowest"),
     )
-    numbers = tuple(dict.fromkeys((*added, *squared, *(n for pair in products for n in pair), *least)))
+    numbers = tuple(
+        dict.fromkeys((*added, *squared, *(n for pair in products for n in pair), *least))
+    )
     truncation = EVERY[check_choice(every, "every", tuple(EVERY))]
     check_columns(data, (*group, time, *numbers))
     wanted = dict.fromkeys((*group, *([time] if time else []), *numbers))
@@ -203,8 +205,6 @@ def fetch(data: Any, names: Sequence[str]) -> "pl.DataFrame":
 
 def without_missing(data: Any, names: Sequence[str]) -> Any:
     """Keep the rows of a table in which none of the named columns is missing or not a number."""
-    import narwhals as nw
-
     check_columns(data, names)
     frame = _narwhal(data)
     schema = _schema(frame)

@@ -178,7 +178,9 @@ def enough_clusters(n_control: int, n_treatment: int, pvalue: float | None) -> C
 def peeking(*, plan: str, declared: bool, widened: bool) -> Check:
     """Say how repeated looks were paid for."""
     if widened:
-        todo = "The interval was widened so that it holds at every look. Plan looks=(this, planned)."
+        todo = (
+            "The interval was widened so that it holds at every look. Plan looks=(this, planned)."
+        )
         return Check("peeking", "warn", plan, todo)
     if not declared:
         todo = "If you looked before, pass looks=; an interval for one look is then too narrow."
@@ -238,17 +240,17 @@ def dropped(name: str, items: Sequence[str], why: str, todo: str) -> Check:
     if not items:
         return Check(name, "pass", "nothing was left out")
     listed = ", ".join(wording.visible(item) for item in items[:5])
-    more = f" and {len(items) - 5} more" if len(items) > 5 else ""  # noqa: PLR2004
+    more = f" and {len(items) - 5} more" if len(items) > 5 else ""
     return Check(name, "warn", f"{len(items)} left out ({why}): {listed}{more}", todo)
 
 
 def carry_over(correlation: float, n_pairs: int) -> Check:
     """Ask whether one block still lives in the next one."""
-    if n_pairs < 8 or not math.isfinite(correlation):  # noqa: PLR2004
+    if n_pairs < 8 or not math.isfinite(correlation):
         return Check("carry_over", "pass", f"{n_pairs} neighbouring blocks, too few to judge")
     z = math.atanh(max(min(correlation, 0.999), -0.999)) * math.sqrt(n_pairs - 3)
     detail = f"correlation of neighbouring blocks {wording.amount(correlation)}"
-    if 2 * float(special.ndtr(-abs(z))) >= 0.01:  # noqa: PLR2004
+    if 2 * float(special.ndtr(-abs(z))) >= 0.01:
         return Check("carry_over", "pass", detail)
     todo = "Blocks depend on each other. Use longer blocks, or washout_hours= after each switch."
     return Check("carry_over", "warn", detail, todo)
@@ -273,7 +275,7 @@ def definition_changed(
 def enough_history(n_before: int, n_after: int, season: int, *, seasonal: bool) -> Check:
     """Ask for two full seasons before the change and a few periods after it."""
     detail = f"{n_before} periods before, {n_after} after"
-    if n_before < 14 or n_after < 3:  # noqa: PLR2004 - below, an interval means nothing
+    if n_before < 14 or n_after < 3:
         todo = "Wait, or bring more history: 14 periods before and 3 after are the least."
         return Check("history", "block", detail, todo)
     if season > 1 and not seasonal:
@@ -285,7 +287,7 @@ def enough_history(n_before: int, n_after: int, season: int, *, seasonal: bool) 
 def history_memory(pvalue: float) -> Check:
     """Ask whether the model left a pattern in the series that it does not know."""
     detail = f"Ljung-Box p of the residuals = {pvalue:.2g}"
-    if pvalue >= 0.01:  # noqa: PLR2004
+    if pvalue >= 0.01:
         return Check("residual_memory", "pass", detail)
     todo = "Something periodic or slow is left in the series: set season=, or add covariates=."
     return Check("residual_memory", "warn", detail, todo)
@@ -310,7 +312,7 @@ def negative_controls(pvalues: Mapping[str, float]) -> Check:
         todo = "Pass controls= with a series that the change cannot touch."
         return Check("negative_controls", "pass", "no control series given", todo)
     adjusted = {name: min(1.0, p * len(pvalues)) for name, p in pvalues.items()}
-    moved = [name for name, p in adjusted.items() if p < 0.05]  # noqa: PLR2004
+    moved = [name for name, p in adjusted.items() if p < 0.05]
     detail = ", ".join(f"{wording.visible(name)}: p = {p:.2g}" for name, p in pvalues.items())
     if not moved:
         return Check("negative_controls", "pass", detail)
@@ -324,7 +326,7 @@ def placebo_dates(n_significant: int, n_dates: int) -> Check:
     if n_dates == 0:
         return Check("placebo_dates", "pass", "too little history for placebo dates")
     chance = float(special.bdtrc(n_significant - 1, n_dates, 0.05)) if n_significant else 1.0
-    if chance >= 0.005 or n_significant < 3:  # noqa: PLR2004 - neighbouring dates overlap
+    if chance >= 0.005 or n_significant < 3:
         return Check("placebo_dates", "pass", detail)
     todo = "This series jumps by itself. Do not read a jump at the launch as its effect."
     return Check("placebo_dates", "warn", detail, todo)
@@ -377,7 +379,7 @@ def breakdown(value: float, *, clear: bool) -> Check:
 
 def small_cohorts(sizes: Mapping[str, int]) -> Check:
     """Name cohorts whose own interval rests on few units."""
-    small = {name: n for name, n in sizes.items() if n < 5}  # noqa: PLR2004
+    small = {name: n for name, n in sizes.items() if n < 5}
     detail = ", ".join(f"{wording.visible(name)}: {n}" for name, n in sizes.items())
     if not small:
         return Check("cohort_sizes", "pass", f"units by cohort {detail}")

@@ -33,13 +33,14 @@ Model = Literal["cautious", "autoregressive", "local_level"]
 _SEASON = {"1h": 24, "1d": 7, "1w": 52, "1mo": 12}
 _STEP = {"1h": dt.timedelta(hours=1), "1d": dt.timedelta(days=1), "1w": dt.timedelta(weeks=1)}
 _MOST_INDICATORS = 24  # a longer season is drawn by two waves instead of one bar per position
+_NO_MEMORY = 1.5  # standard errors of a partial autocorrelation: below, no level wanders
 _TRIGGER_GAP = 2  # periods between the end of the baseline and the onset of the spike
 _TRIGGER_WASHOUT = 14  # periods for a spike to fade after the change
 _TRIGGER_WINDOW = 14
 _TRIGGER_ALARM, _TRIGGER_ONSET = 4.0, 1.5  # robust standard deviations
 
 
-def pre_post(  # noqa: PLR0917 - options are keyword-only
+def pre_post(
     data: Any,
     *,
     time: str,
@@ -99,8 +100,9 @@ def pre_post(  # noqa: PLR0917 - options are keyword-only
     washout
         Periods to leave out after the change; 0, or 14 with a trigger, when left out.
     model
-        ``cautious`` takes the wider interval of two models: regression with autoregressive errors,
-        and a level that wanders. Either can be asked for alone.
+        ``cautious`` takes the wider interval of two models, regression with autoregressive errors
+        and a level that wanders, unless neighbouring periods are unrelated. Either can be asked
+        for alone.
     definition_changed_at
         Days on which the definition of the value changed.
     confidence_level
@@ -142,7 +144,11 @@ def pre_post(  # noqa: PLR0917 - options are keyword-only
     table = _series(data, rows, every=every, tz=tz, start=start, end=end)
     cut = _Cut.of(table, at_day, trigger_day, washout, every=every)
     plan = _Plan(
-        seasons=_seasons(season, every, cut.n_before), slope=slope, log=log, alpha=alpha, model=model
+        seasons=_seasons(season, every, cut.n_before),
+        slope=slope,
+        log=log,
+        alpha=alpha,
+        model=model,
     )
     reading = _read(table.outcome, table.covariates, cut, plan)
     moved = {
@@ -230,7 +236,7 @@ class _Cut:
         return int(self.after.sum())
 
     @classmethod
-    def of(  # noqa: PLR0917
+    def of(
         cls,
         table: _Series,
         at: dt.date,
@@ -247,7 +253,7 @@ class _Cut:
                 f"at must lie inside the data ({table.starts[0]} to {table.starts[-1]}), got {at}. "
                 "Bring earlier or later rows."
             )
-        detected = None
+        detected, onset = None, first
         if trigger is None:
             detected = _spike_before(table.outcome, first, _SEASON[every])
         else:
@@ -256,14 +262,12 @@ class _Cut:
         provoked = trigger is not None or detected is not None
         if detected is not None:
             onset = detected
-        if washout is None:
-            skipped = _TRIGGER_WASHOUT if provoked else 0
-        else:
-            skipped = check_integer(washout, "washout", ge=0)
+        usual = _TRIGGER_WASHOUT if provoked else 0
+        skipped = usual if washout is None else check_integer(washout, "washout", ge=0)
         last = max(onset - _TRIGGER_GAP, 0) if provoked else first
         index = np.arange(starts.size)
         before, after = index < last, index >= first + skipped
-        if before.sum() < 14 or after.sum() < 3:  # noqa: PLR2004
+        if before.sum() < 14 or after.sum() < 3:
             raise NotEnoughDataError(
                 f"there must be at least 14 periods before and 3 after the change, got "
                 f"{before.sum()} and {after.sum()} (left out: {first - last} before, {skipped} "
@@ -299,7 +303,7 @@ class _Reading:
         return _pvalue(self.chosen)
 
 
-def _series(  # noqa: PLR0917
+def _series(
     data: Any,
     rows: _Rows,
     *,
@@ -327,7 +331,9 @@ def _series(  # noqa: PLR0917
         raise SchemaError(f"column {rows.denominator!r} is a denominator and must not be negative.")
     found = table["period_start"].to_list()
     starts = _grid(found[0], found[-1], every)
-    position = np.searchsorted(np.array(starts, dtype="datetime64[us]"), np.array(found, dtype="datetime64[us]"))
+    position = np.searchsorted(
+        np.array(starts, dtype="datetime64[us]"), np.array(found, dtype="datetime64[us]")
+    )
 
     def spread(values: Any) -> Floats:
         full = np.zeros(len(starts))
@@ -344,7 +350,9 @@ def _series(  # noqa: PLR0917
             f"{rows.name!r} must vary, got the same value in every period. Check the column."
         )
     held = counts > 0
-    covariates = [_filled(spread(table[name]) / np.maximum(counts, 1), held) for name in rows.covariates]
+    covariates = [
+        _filled(spread(table[name]) / np.maximum(counts, 1), held) for name in rows.covariates
+    ]
     return _Series(
         starts=starts,
         outcome=value,
@@ -454,7 +462,7 @@ def _read(values: Floats, covariates: Floats, cut: _Cut, plan: _Plan) -> _Readin
         raise ParameterError("log needs values above zero in every period, got zero or less.")
     y = np.log(values) if plan.log else values
     design, weights, slope = _design(covariates, cut, plan)
-    if design.shape[0] - design.shape[1] < 8:  # noqa: PLR2004
+    if design.shape[0] - design.shape[1] < 8:
         raise NotEnoughDataError(
             f"{design.shape[0]} periods are too few for {design.shape[1]} columns. "
             "Set season=1, drop covariates, or bring more history."
@@ -465,7 +473,9 @@ def _read(values: Floats, covariates: Floats, cut: _Cut, plan: _Plan) -> _Readin
     first, second = _rescaled(first, scale), _rescaled(second, scale)
     names = ("autoregressive", "local_level")
     reach = [moments.t_critical(plan.alpha, f.df) * f.standard_error for f in (first, second)]
-    name = names[int(np.argmax(reach))] if plan.model == "cautious" else plan.model
+    remembers = max(first.memory) > _NO_MEMORY / math.sqrt(y.size)
+    cautious = names[int(np.argmax(reach))] if remembers else names[0]
+    name = cautious if plan.model == "cautious" else plan.model
     slope_fit = None
     if slope is not None:
         fitted = (
@@ -503,16 +513,14 @@ def _model_checks(reading: _Reading, plan: _Plan) -> list[Check]:
         checks.model_agreement(
             reading.autoregressive.estimate, reading.local_level.estimate, error
         ),
-        checks.history_memory(
-            interrupted.ljung_box_pvalue(kept, lags, len(reading.chosen.memory))
-        ),
+        checks.history_memory(interrupted.ljung_box_pvalue(kept, lags, len(reading.chosen.memory))),
     ]
 
 
 def _placebo(reading: _Reading, cut: _Cut) -> Check:
     """Look for the same kind of step on dates when nothing was changed."""
     n = cut.n_before
-    if n < 40:  # noqa: PLR2004 - too short to move the date about
+    if n < 40:
         return checks.placebo_dates(0, 0)
     dates = np.linspace(14, n - 10, 8).astype(np.int64)
     design = reading.design[:n]
@@ -542,7 +550,7 @@ def _effects(
     if pvalue < plan.alpha:
         verdict = "higher" if fit.estimate > 0 else "lower"
     words = f"{_MODEL_WORDS[reading.chosen_name]}, {wording.amount(round(fit.df, 1))} df"
-    common = {
+    common: dict[str, Any] = {
         "n_control": cut.n_before,
         "n_treatment": cut.n_after,
         "n_clusters": 0,
@@ -577,8 +585,9 @@ def _slope_effect(
     verdict = "no clear difference"
     if pvalue < plan.alpha:
         verdict = "higher" if fit.estimate > 0 else "lower"
-    nothing = dict.fromkeys(
-        ("control", "treatment", "rel_effect", "rel_effect_ci_lower", "rel_effect_ci_upper"), math.nan
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("control", "treatment", "rel_effect", "rel_effect_ci_lower", "rel_effect_ci_upper"),
+        math.nan,
     )
     return MetricEffect(
         metric=f"trend of {name} per period",

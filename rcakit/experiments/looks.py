@@ -52,7 +52,9 @@ class LookPlan:
             z = sequential.confidence_sequence_multiplier(n, self._planned(clustered), alpha)
         return moments.t_critical(2 * float(special.ndtr(-z)), df)
 
-    def pvalue(self, statistic: float, alpha: float, df: float, n: float, *, clustered: bool) -> float:
+    def pvalue(
+        self, statistic: float, alpha: float, df: float, n: float, *, clustered: bool
+    ) -> float:
         """Return a p-value that holds at this look."""
         single = moments.two_sided_pvalue(statistic, df)
         if self.kind == "single":
@@ -85,7 +87,7 @@ def plan_looks(looks: Looks, planned_n: float | None) -> LookPlan:
             raise refusal("looks", allowed, looks)
         return LookPlan("open", planned_n=planned_n)
     if isinstance(looks, tuple | list):
-        if len(looks) != 2:  # noqa: PLR2004 - a pair
+        if len(looks) != 2:
             raise refusal("looks", allowed, looks)
         look = check_integer(looks[0], "looks[0]", ge=1)
         n_looks = check_integer(looks[1], "looks[1]", ge=1, le=100)

@@ -45,7 +45,9 @@ class Metric:
     @property
     def name(self) -> str:
         """Return the metric as a table shows it."""
-        return self.numerator if self.denominator is None else f"{self.numerator} / {self.denominator}"
+        return (
+            self.numerator if self.denominator is None else f"{self.numerator} / {self.denominator}"
+        )
 
     @property
     def outcome_columns(self) -> tuple[str, ...]:
@@ -120,7 +122,7 @@ def quadruple(metric: Metric, cells: "pl.DataFrame") -> tuple[Floats, Floats]:
 def _as_list(names: Name | Sequence[Name], what: str) -> list[Name]:
     if isinstance(names, str):
         return [names]
-    if isinstance(names, tuple) and len(names) == 2 and all(isinstance(n, str) for n in names):  # noqa: PLR2004
+    if isinstance(names, tuple) and len(names) == 2 and all(isinstance(n, str) for n in names):
         return [names]  # a pair is a ratio
     listed = list(names)
     if len(set(map(str, listed))) < len(listed):
@@ -131,7 +133,7 @@ def _as_list(names: Name | Sequence[Name], what: str) -> list[Name]:
 def _pair(name: Name) -> tuple[str, str | None]:
     if isinstance(name, str):
         return name, None
-    if isinstance(name, tuple | list) and len(name) == 2 and all(isinstance(n, str) for n in name):  # noqa: PLR2004
+    if isinstance(name, tuple | list) and len(name) == 2 and all(isinstance(n, str) for n in name):
         return name[0], name[1]
     raise refusal("a metric", "a column name or a pair (numerator, denominator)", name)
 

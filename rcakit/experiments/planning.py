@@ -29,7 +29,7 @@ _UNITS = {
 }
 
 
-def power(  # noqa: PLR0917 - options are keyword-only
+def power(
     design: Design,
     *,
     effect: float | None = None,
@@ -122,12 +122,17 @@ def power(  # noqa: PLR0917 - options are keyword-only
     if effect is not None:
         check_number(effect, "effect")
         if effect == 0:
-            raise ParameterError("effect must differ from zero, got 0. Name the smallest that matters.")
+            raise ParameterError(
+                "effect must differ from zero, got 0. Name the smallest that matters."
+            )
     if power is not None:
         check_number(power, "power", gt=alpha, lt=1)
     curve = _curve(
         design,
-        sd=sd * math.sqrt(1 - check_number(covariate_correlation, "covariate_correlation", gt=-1, lt=1) ** 2),
+        sd=sd
+        * math.sqrt(
+            1 - check_number(covariate_correlation, "covariate_correlation", gt=-1, lt=1) ** 2
+        ),
         baseline=baseline,
         cluster_size=cluster_size,
         icc=icc,
@@ -144,7 +149,12 @@ def power(  # noqa: PLR0917 - options are keyword-only
     )
     largest = 1 - baseline - 1e-9 if design == "proportions" and baseline is not None else 1e3 * sd
     if n is None:
-        n = _smallest_n(curve, float(effect or 0), float(power or 0), simulated=design in {"pre_post", "rollout"})
+        n = _smallest_n(
+            curve,
+            float(effect or 0),
+            float(power or 0),
+            simulated=design in {"pre_post", "rollout"},
+        )
     elif effect is None:
         found = sample_size.solve_increasing(
             lambda e: curve(e, n), float(power or 0), low=1e-6 * sd, high=largest
@@ -158,12 +168,21 @@ def power(  # noqa: PLR0917 - options are keyword-only
         if abs(e) <= largest
     ]
     return PowerResult(
-        design=design.replace("_", " "), rows=tuple(rows), solved_for=unknown[0], unit=_UNITS[design]
+        design=design.replace("_", " "),
+        rows=tuple(rows),
+        solved_for=unknown[0],
+        unit=_UNITS[design],
     )
 
 
-def _row(  # noqa: PLR0917
-    design: Design, effect: float, n: int, value: float, alpha: float, size: float | None, before: int
+def _row(
+    design: Design,
+    effect: float,
+    n: int,
+    value: float,
+    alpha: float,
+    size: float | None,
+    before: int,
 ) -> Record:
     per_arm = round(n * (size or 1.0)) if design in {"clusters", "switchback"} else n
     first, second = per_arm, per_arm
@@ -190,7 +209,9 @@ def _curve(design: Design, **options: Any) -> Callable[[float, int], float]:
         return lambda e, n: _with_looks(sample_size.means_power(e, sd, n, alpha), options)
     if design == "proportions":
         if options["baseline"] is None:
-            raise ParameterError("proportions needs baseline=, the share without the change, got None.")
+            raise ParameterError(
+                "proportions needs baseline=, the share without the change, got None."
+            )
         share = check_number(options["baseline"], "baseline", gt=0, lt=1)
         return lambda e, n: _with_looks(
             sample_size.proportions_power(share, _checked_share(share + e), n, alpha), options

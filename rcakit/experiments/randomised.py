@@ -27,7 +27,8 @@ from rcakit.experiments.metrics import (
     read_metrics,
 )
 from rcakit.experiments.results import Design, ExperimentResult, MetricEffect
-from rcakit.stats import clusters, moments, multiplicity, quantiles as quantile_stats
+from rcakit.stats import clusters, moments, multiplicity
+from rcakit.stats import quantiles as quantile_stats
 from rcakit.stats.moments import Contrast
 from rcakit.validation import check_date, check_integer, check_names, check_number, refusal, shown
 
@@ -44,7 +45,7 @@ _CLUSTER, _STRATUM, _ARM, _SEGMENT = "__cluster", "__stratum", "__arm", "__segme
 _FEW_GROUPS = 10
 
 
-def ab_test(  # noqa: PLR0917 - options are keyword-only
+def ab_test(
     data: Any,
     *,
     variant: str,
@@ -157,7 +158,9 @@ def ab_test(  # noqa: PLR0917 - options are keyword-only
         cluster=randomised_by,
         strata=check_names(strata, "strata"),
         time=time,
-        block_hours=None if block_hours is None else check_integer(block_hours, "block_hours", ge=1),
+        block_hours=None
+        if block_hours is None
+        else check_integer(block_hours, "block_hours", ge=1),
         washout_hours=check_integer(washout_hours, "washout_hours", ge=0),
         phases=_read_phases(allocation, time),
     )
@@ -267,14 +270,14 @@ class _Cells:
         return _Cells(self.table.filter(mask), self.arm[mask], kept[0], kept[1])
 
 
-def _read_phases(
-    allocation: Any, time: str | None
-) -> tuple[tuple[dt.date, Shares], ...]:
+def _read_phases(allocation: Any, time: str | None) -> tuple[tuple[dt.date, Shares], ...]:
     if allocation is None or isinstance(allocation, Mapping):
         return ()
     phases = [(check_date(first, "allocation date"), shares) for first, shares in allocation]
     if time is None:
-        raise ParameterError("allocation with dates needs time=, the column of assignment, got None.")
+        raise ParameterError(
+            "allocation with dates needs time=, the column of assignment, got None."
+        )
     if sorted(phases, key=lambda phase: phase[0]) != phases or not phases:
         raise refusal("allocation", "a list of (first day, shares) in order of time", allocation)
     return tuple(phases)
@@ -326,8 +329,10 @@ def _cells(data: Any, layout: _Layout, metrics: Sequence[Metric]) -> "pl.DataFra
 
 
 def _read_arms(values: Sequence[Any], control: Any, treatment: Any) -> _Arms:
-    found = sorted({value for value in values if value is not None}, key=lambda v: (str(type(v)), v))
-    if len(found) < 2:  # noqa: PLR2004
+    found = sorted(
+        {value for value in values if value is not None}, key=lambda v: (str(type(v)), v)
+    )
+    if len(found) < 2:
         raise NotEnoughDataError(
             f"variant must hold at least two arms, got {shown(found)}. "
             "A comparison needs rows of the old way and of the new one."
@@ -427,7 +432,9 @@ def _with_blocks(raw: "pl.DataFrame", layout: _Layout) -> "pl.DataFrame":
     _refuse_crossed(timed, _CLUSTER, layout.variant)
     blocks = timed.group_by(_CLUSTER).agg(pl.col(layout.variant).first()).sort(_CLUSTER)
     switched = blocks.with_columns(
-        (pl.col(layout.variant) != pl.col(layout.variant).shift(1)).fill_null(value=False).alias("__new")
+        (pl.col(layout.variant) != pl.col(layout.variant).shift(1))
+        .fill_null(value=False)
+        .alias("__new")
     )
     kept = timed.join(switched.select(_CLUSTER, "__new"), on=_CLUSTER)
     return kept.filter(~pl.col("__new") | (pl.col("__hour") >= layout.washout_hours))
@@ -444,14 +451,14 @@ def _drop_lopsided(cells: _Cells, layout: _Layout) -> tuple[_Cells, list[str]]:
     size = np.zeros((2, int(cells.stratum.max(initial=-1)) + 1))
     weight = np.ones(cells.arm.size) if layout.is_grouped else cells.n_rows
     np.add.at(size, (cells.arm, cells.stratum), weight)
-    good = (size >= least).all(axis=0) if size.size else np.zeros(0, dtype=bool)
+    good = np.all(size >= least, axis=0).reshape(-1)
     names = cells.table[_STRATUM].to_numpy()
     lost = sorted({str(names[i]) for i in range(names.size) if not good[cells.stratum[i]]})
     kept = cells.keep(good[cells.stratum]) if lost else cells
     counts = kept.clusters_by_arm() if layout.is_grouped else tuple(
         int(kept.n_rows[kept.arm == arm].sum()) for arm in (0, 1)
     )  # fmt: skip
-    if min(counts) < 2:  # noqa: PLR2004
+    if min(counts) < 2:
         what = "groups" if layout.is_grouped else "rows"
         raise NotEnoughDataError(
             f"each arm must hold at least 2 {what}, got {counts[0]} in control and {counts[1]} in "
@@ -551,9 +558,7 @@ class _Judge:
         critical = self.plan.critical(self.alpha, contrast.df, n, clustered=grouped)
         reach = critical * contrast.standard_error
         relative = moments.fieller(contrast, critical)
-        pvalue = self.plan.pvalue(
-            contrast.statistic, self.alpha, contrast.df, n, clustered=grouped
-        )
+        pvalue = self.plan.pvalue(contrast.statistic, self.alpha, contrast.df, n, clustered=grouped)
         return MetricEffect(
             metric=name,
             method=checks.plain(method),
@@ -606,7 +611,7 @@ class _Judge:
         sides, n_groups = [], 0
         for side in (0, 1):
             inside = arm == side
-            if inside.sum() < 10:  # noqa: PLR2004 - a quantile of fewer rows has no error
+            if inside.sum() < 10:
                 raise NotEnoughDataError(
                     f"quantiles need at least 10 rows per arm, got {inside.sum()} of {column!r}."
                 )
@@ -748,7 +753,9 @@ def _count_arms(raw: "pl.DataFrame", variant: str, names: Sequence[Any]) -> dict
 
 def _shares(shares: Any, counted: Mapping[Any, float]) -> dict[Any, float]:
     if not isinstance(shares, Mapping) or not set(counted) <= set(shares):
-        raise refusal("allocation", f"a share for every arm {shown(sorted(map(str, counted)))}", shares)
+        raise refusal(
+            "allocation", f"a share for every arm {shown(sorted(map(str, counted)))}", shares
+        )
     return {arm: check_number(shares[arm], f"allocation[{arm!r}]", gt=0) for arm in counted}
 
 

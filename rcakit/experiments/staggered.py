@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcakit import frames, wording
-from rcakit.errors import NotEnoughDataError, ParameterError, SchemaError
+from rcakit.errors import NotEnoughDataError, SchemaError
 from rcakit.experiments import checks
 from rcakit.experiments.checks import Check
 from rcakit.experiments.results import RolloutEffect, RolloutResult
@@ -156,7 +156,7 @@ class Panel:
     columns: tuple[str, str, str, str]
 
 
-def _panel(  # noqa: PLR0917
+def _panel(
     data: Any,
     unit: str,
     time: str,
@@ -188,7 +188,9 @@ def _panel(  # noqa: PLR0917
     wide = wide.sort(unit)
     full = wide.filter(~pl.any_horizontal(pl.exclude(unit).is_null()))
     gaps = sorted(set(wide[unit].to_list()) - set(full[unit].to_list()), key=str)
-    own = table.group_by(unit).agg(pl.col(start).first(), *([pl.col(cluster).first()] if cluster else []))
+    own = table.group_by(unit).agg(
+        pl.col(start).first(), *([pl.col(cluster).first()] if cluster else [])
+    )
     own = full.select(unit).join(own, on=unit, how="left", maintain_order="left")
     position = _positions(own[start].to_list(), periods, time, start)
     always = position == 0
@@ -296,10 +298,14 @@ def _without_lonely_waves(panel: Panel) -> Panel:
     if sizes.sum() == 1:
         return panel
     out = np.isin(panel.start, lonely)
-    named = [f"{panel.units[i]} ({panel.periods[int(panel.start[i])]})" for i in np.flatnonzero(out)]
+    named = [
+        f"{panel.units[i]} ({panel.periods[int(panel.start[i])]})" for i in np.flatnonzero(out)
+    ]
     todo = "A wave of one unit has no interval: analyse it alone, as a synthetic control."
     notes = (*panel.notes, checks.dropped("single_unit_waves", named, "alone in their wave", todo))
-    cluster = None if panel.cluster is None else np.unique(panel.cluster[~out], return_inverse=True)[1]
+    cluster = (
+        None if panel.cluster is None else np.unique(panel.cluster[~out], return_inverse=True)[1]
+    )
     kept = Panel(
         [u for u, o in zip(panel.units, out, strict=True) if not o],
         panel.periods, panel.outcomes[~out], panel.start[~out], cluster, notes, panel.columns,
@@ -313,7 +319,7 @@ def _without_lonely_waves(panel: Panel) -> Panel:
 
 
 def _changed(given: Any, panel: Panel) -> Check | None:
-    listed = [given] if isinstance(given, str | dt.date | int) else list(given)
+    listed: list[Any] = [given] if isinstance(given, str | dt.date | int) else list(given)
     if not listed:
         return None
     if isinstance(panel.periods[0], int | float):
@@ -382,9 +388,11 @@ def _enough_groups(panel: Panel) -> Check:
 
 def _effect(level: str, cohort: str, period: str, part: Aggregate, alpha: float) -> RolloutEffect:
     error = part.standard_error
-    known = error > 0 and math.isfinite(part.df) or math.isinf(part.df)
+    known = (error > 0 and math.isfinite(part.df)) or math.isinf(part.df)
     reach = moments.t_critical(alpha, part.df) * error if known else math.nan
-    pvalue = moments.two_sided_pvalue(part.estimate / error, part.df) if known and error else math.nan
+    pvalue = (
+        moments.two_sided_pvalue(part.estimate / error, part.df) if known and error else math.nan
+    )
     return RolloutEffect(
         level=level,
         cohort=cohort,
@@ -455,7 +463,7 @@ def _single_unit(
     row = int(np.flatnonzero(np.isfinite(panel.start))[0])
     first = int(panel.start[row])
     n_donors = len(panel.units) - 1
-    if first < 3 or n_donors < 3:  # noqa: PLR2004 - no mixture can be told from so little
+    if first < 3 or n_donors < 3:
         raise NotEnoughDataError(
             f"a single treated unit needs 3 periods before its start and 3 untreated units, got "
             f"{first} and {n_donors}. Bring more, or use pre_post() and read its caveats."
@@ -491,7 +499,7 @@ def _single_unit(
         key=lambda pair: -pair[1],
     )
     mixture = ", ".join(
-        f"{wording.visible(name)} {wording.percent(w)}" for name, w in named[:5] if w > 0.005  # noqa: PLR2004
+        f"{wording.visible(name)} {wording.percent(w)}" for name, w in named[:5] if w > 0.005
     )
     detail = f"fit before treatment: {wording.amount(twin.pre_rmse)} (RMSE); mixture {mixture}"
     good = twin.pre_rmse <= 0.5 * spread or spread == 0
@@ -505,7 +513,9 @@ def _single_unit(
 
 def _enough_donors(n_donors: int, alpha: float, pvalue: float) -> Check:
     least = 1 / (n_donors + 1)
-    detail = f"{n_donors} placebo units; the smallest p that can occur is {least:.2g}, p = {pvalue:.2g}"
+    detail = (
+        f"{n_donors} placebo units; the smallest p that can occur is {least:.2g}, p = {pvalue:.2g}"
+    )
     if least <= alpha:
         return Check("placebo_units", "pass", detail)
     todo = "Too few untreated units for an interval at this level: lower confidence_level."

@@ -1,11 +1,11 @@
 """Charts of experiments: effects as a forest, an event study, a counterfactual, a power curve."""
 
 import math
-import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rcakit import wording
+from rcakit.plots import theme
 from rcakit.results import Record
 
 if TYPE_CHECKING:
@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 __all__ = ["counterfactual", "event_study", "forest", "power_curve"]
 
 _WIDTH = 620
-_BLUE, _GREY, _RED = "#1f5f99", "#8a8a8a", "#b3261e"
+_BLUE, _GREY, _RED = theme.ACCENT, theme.MUTED, theme.POSITIVE
 
 
 def forest(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
     """Draw relative effects with intervals, one row per metric; zero is no difference."""
-    import altair as alt
-
+    alt = theme.altair()
     kept = [
         {
             "metric": wording.visible(row["metric"]),
@@ -46,21 +45,30 @@ def forest(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
     color = alt.Color(
         "verdict:N",
         scale=alt.Scale(
-            domain=["higher", "lower", "no clear difference", "holds", "broken", "not shown", "withheld"],
+            domain=[
+                "higher",
+                "lower",
+                "no clear difference",
+                "holds",
+                "broken",
+                "not shown",
+                "withheld",
+            ],
             range=[_BLUE, _BLUE, _GREY, _BLUE, _RED, _GREY, _GREY],
         ),
         legend=None,
     )
     bars = base.mark_rule(strokeWidth=2).encode(x=axis, x2="upper:Q", color=color)
-    points = base.mark_point(filled=True, size=70).encode(x="effect:Q", color=color, tooltip=tooltip)
+    points = base.mark_point(filled=True, size=70).encode(
+        x="effect:Q", color=color, tooltip=tooltip
+    )
     zero = alt.Chart(alt.Data(values=[{"x": 0}])).mark_rule(strokeDash=[4, 4]).encode(x="x:Q")
-    return (zero + bars + points).properties(width=_WIDTH, title=_title(title))
+    return (zero + bars + points).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
 
 
 def event_study(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
     """Draw effects by time since the start: intervals, and the band that holds for all at once."""
-    import altair as alt
-
+    alt = theme.altair()
     kept = [_without_nan(row) for row in rows]
     base = alt.Chart(alt.Data(values=kept)).encode(
         x=alt.X("event_time:Q", title="periods since the start", axis=alt.Axis(tickMinStep=1))
@@ -69,17 +77,17 @@ def event_study(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
     band = base.mark_area(opacity=0.15, color=_BLUE).encode(y=effect, y2="band_upper:Q")
     bars = base.mark_rule(color=_BLUE, strokeWidth=2).encode(y="ci_lower:Q", y2="ci_upper:Q")
     points = base.mark_point(filled=True, size=60, color=_BLUE).encode(
-        y="estimate:Q", tooltip=["event_time:Q", "estimate:Q", "ci_lower:Q", "ci_upper:Q", "n_units:Q"]
+        y="estimate:Q",
+        tooltip=["event_time:Q", "estimate:Q", "ci_lower:Q", "ci_upper:Q", "n_units:Q"],
     )
     zero = alt.Chart(alt.Data(values=[{"y": 0}])).mark_rule(strokeDash=[4, 4]).encode(y="y:Q")
     start = alt.Chart(alt.Data(values=[{"x": -0.5}])).mark_rule(color=_GREY).encode(x="x:Q")
-    return (band + zero + start + bars + points).properties(width=_WIDTH, title=_title(title))
+    return (band + zero + start + bars + points).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
 
 
 def counterfactual(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
     """Draw what was observed beside what the past alone would have continued to."""
-    import altair as alt
-
+    alt = theme.altair()
     kept = [{**row, "period_start": row["period_start"].isoformat()} for row in rows]
     base = alt.Chart(alt.Data(values=kept)).encode(
         x=alt.X("period_start:T", title="period start (UTC)")
@@ -92,21 +100,24 @@ def counterfactual(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin"
     )
     after = [row for row in kept if row["phase"] != "before"][:1]
     cut = alt.Chart(alt.Data(values=after)).mark_rule(strokeDash=[2, 2]).encode(x="period_start:T")
-    return (band + expected + observed + cut).properties(width=_WIDTH, title=_title(title))
+    return (band + expected + observed + cut).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
 
 
 def power_curve(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
     """Draw power against the size of the effect."""
-    import altair as alt
-
+    alt = theme.altair()
     base = alt.Chart(alt.Data(values=[dict(row) for row in rows[1:]])).encode(
         x=alt.X("effect:Q", title="effect, in the unit of the metric"),
         y=alt.Y("power:Q", title="share of tests that find it", axis=alt.Axis(format="%")),
     )
-    answer = alt.Chart(alt.Data(values=[dict(rows[0])])).mark_point(filled=True, size=90, color=_RED)
-    marked = answer.encode(x="effect:Q", y="power:Q", tooltip=["effect:Q", "power:Q", "n_treatment:Q"])
+    answer = alt.Chart(alt.Data(values=[dict(rows[0])])).mark_point(
+        filled=True, size=90, color=_RED
+    )
+    marked = answer.encode(
+        x="effect:Q", y="power:Q", tooltip=["effect:Q", "power:Q", "n_treatment:Q"]
+    )
     line = base.mark_line(color=_BLUE)
-    return (line + marked).properties(width=_WIDTH, title=_title(title))
+    return (line + marked).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
 
 
 def _without_nan(row: Record) -> Record:
@@ -115,6 +126,3 @@ def _without_nan(row: Record) -> Record:
         for key, cell in row.items()
     }
 
-
-def _title(text: str) -> Any:
-    return textwrap.wrap(text, 95)[:4]

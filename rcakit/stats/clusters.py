@@ -152,7 +152,7 @@ def permutation_pvalue(
     n, treated = values.size, int(arm.sum())
     centred = values - values.mean()
     seen = abs(centred[arm == 1].sum())
-    if math.comb(n, treated) <= 20_000:  # noqa: PLR2004 - tried all within milliseconds
+    if math.comb(n, treated) <= 20_000:
         chosen = itertools.combinations(range(n), treated)
         sums = np.array([centred[list(index)].sum() for index in chosen])
         return float(np.mean(np.abs(sums) >= seen - 1e-12))

@@ -277,7 +277,7 @@ def _error(
     variance, spread = 0.0, 0.0
     for wave in np.unique(start):
         own = influence[start == wave]
-        if own.size < 2 or not own.any():  # noqa: PLR2004 - one unit shows no spread
+        if own.size < 2 or not own.any():
             continue
         part = own.size / (own.size - 1) * float(own @ own)
         variance, spread = variance + part, spread + part**2 / (own.size - 1)

@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 
 _EDGE = 0.985  # largest partial autocorrelation: beyond it a series is a random walk
 _FEWEST_DF = 5.0
+_STANDS_STILL = 0.5  # largest variance of the level over that of the noise
 _PRECISION = 0.01  # of the memory, on the scale of the search
 
 # From m memories, (m, p), to cross-products of whitened columns, (m, k, k), and log determinants.
@@ -151,7 +152,11 @@ def fit_local_level(y: Floats, design: Floats, weights: Floats) -> SeriesFit:
     fit = _finish(gram, best, weights, y.size, steps=np.array([0.05]))
     scale = np.sqrt(1 + math.exp(best[0]) * eigenvalues)
     residuals = (rotated[:, -1] - rotated[:, :-1] @ fit.coefficients) / scale
-    return replace(fit, memory=(math.exp(best[0]),), residuals=residuals)
+    # A level that does not wander leaves ordinary regression, whose degrees of freedom are known;
+    # the flat likelihood there would say next to nothing about them.
+    stands_still = math.exp(best[0]) * float(eigenvalues.max()) < _STANDS_STILL
+    df = float(y.size - weights.size) if stands_still else fit.df
+    return replace(fit, memory=(math.exp(best[0]),), residuals=residuals, df=df)
 
 
 def ljung_box_pvalue(residuals: Floats, n_lags: int, n_fitted: int) -> float:
@@ -210,7 +215,7 @@ def _fit_order(y: Floats, design: Floats, weights: Floats, order: int) -> Series
         return np.tensordot(both, lagged, axes=1), determinant
 
     edge = math.atanh(_EDGE)
-    points = 25 if order == 1 else 11 if order == 2 else 7  # noqa: PLR2004
+    points = 25 if order == 1 else 11 if order == 2 else 7
     best = _minimise(gram, y.size, bounds=(-edge, edge), size=order, points=points)
     fit = _finish(gram, best, weights, y.size, steps=np.full(order, 0.02))
     partial = np.tanh(best)
@@ -292,7 +297,7 @@ def _finish(
     )
 
 
-def _satterthwaite(  # noqa: PLR0917 - the point, the direction and the steps of a derivative
+def _satterthwaite(
     gram: _Gram,
     memory: Floats,
     log_variance: float,

@@ -9,7 +9,13 @@ from scipy import special
 
 from rcakit.stats import sequential
 
-__all__ = ["cluster_power", "means_power", "proportions_power", "sequential_power", "solve_increasing"]
+__all__ = [
+    "cluster_power",
+    "means_power",
+    "proportions_power",
+    "sequential_power",
+    "solve_increasing",
+]
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +49,7 @@ def proportions_power(control: float, treatment: float, n: float, alpha: float) 
     return float(special.ndtr(z / other))
 
 
-def cluster_power(  # noqa: PLR0917
+def cluster_power(
     effect: float, sd: float, n_clusters: float, size: float, icc: float, cv: float, alpha: float
 ) -> float:
     """Return the power with `n_clusters` groups per arm of `size` rows on average.
@@ -58,7 +64,9 @@ def cluster_power(  # noqa: PLR0917
     return _noncentral_power(abs(effect) / error, 2 * (n_clusters - 1), alpha)
 
 
-def sequential_power(drift: float, n_looks: int, alpha: float, *, rng: np.random.Generator) -> float:
+def sequential_power(
+    drift: float, n_looks: int, alpha: float, *, rng: np.random.Generator
+) -> float:
     """Return the power of planned looks, simulated; `drift` is the expected z at the end."""
     bounds = np.array(sequential.spending_boundaries(n_looks, alpha))
     times = np.arange(1, n_looks + 1) / n_looks
@@ -85,6 +93,6 @@ def _noncentral_power(noncentrality: float, df: float, alpha: float) -> float:
     if df < 1:
         return 0.0
     critical = float(special.stdtrit(df, 1 - alpha / 2))
-    if noncentrality > 30 or df > 1e6:  # noqa: PLR2004 - there the normal is exact to six digits
+    if noncentrality > 30 or df > 1e6:
         return float(special.ndtr(noncentrality - critical))
     return float(1 - special.nctdtr(df, noncentrality, critical))
