@@ -7,13 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rcakit import datasets, drivers, errors, report, sources, spikes, testing
+    from rcakit import datasets, drivers, errors, experiments, report, sources, spikes, testing
     from rcakit.findings import Finding
     from rcakit.sources import read
 
 __version__ = "0.1.0"
 
-_ROOMS = ("datasets", "drivers", "errors", "report", "sources", "spikes", "testing")
+_ROOMS = ("datasets", "drivers", "errors", "experiments", "report", "sources", "spikes", "testing")
 _NAMES = {"Finding": "rcakit.findings", "read": "rcakit.sources"}
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "datasets",
     "drivers",
     "errors",
+    "experiments",
     "read",
     "report",
     "sources",

@@ -111,12 +111,12 @@ def _effect(
 
 
 def _by_event_time(fitted: Any, sizes: Mapping[float, int], alpha: float) -> list[Record]:
-    events = fitted.aggregate("event_study").event_study_effects
+    table = fitted.aggregate("event_study").to_dataframe()
     z = -float(special.ndtri(alpha / 2))
-    wide = -float(special.ndtri(alpha / (2 * max(len(events), 1))))  # Bonferroni: no draws are kept
+    wide = -float(special.ndtri(alpha / (2 * max(len(table), 1))))  # Bonferroni: no draws are kept
     rows = []
-    for event, cell in sorted(events.items()):
-        estimate, error = float(cell["effect"]), float(cell["se"])
+    for event, att, se in zip(table["event_time"], table["att"], table["se"], strict=True):
+        estimate, error = float(att), float(se)
         rows.append(
             {
                 "event_time": int(event),
