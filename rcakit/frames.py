@@ -117,7 +117,7 @@ def aggregate(
     products
         Pairs of numeric columns whose products to add up, as ``<first>__times__<second>``.
     lowest
-        Numeric columns whose smallest value to keep, as ``<name>__lowest``; missing counts as zero.
+        Numeric columns whose smallest value to keep, as ``<name>__lowest``.
 
     Returns
     -------
@@ -147,6 +147,8 @@ def aggregate(
     wanted = dict.fromkeys((*group, *([time] if time else []), *numbers))
     frame = _narwhal(data)
     frame = _at_home_if_needed(frame.select(*wanted) if wanted else frame, time)
+    if products:
+        frame = _lazy_at_home(frame)
     _check_numeric(frame, numbers)
     if time is not None:
         frame = _with_local_time(frame, time, tz)
@@ -155,28 +157,29 @@ def aggregate(
     derived = [_key(name, schema[name]) for name in group]
     if time is not None:
         derived.append(nw.col(_LOCAL).dt.truncate(truncation).alias(_TIME))
-    derived += [_number(name, schema[name]).alias(f"sum:{name}") for name in added]
-    derived += [(_number(name, schema[name]) ** 2).alias(f"sq:{name}") for name in squared]
-    derived += [
-        (_number(one, schema[one]) * _number(two, schema[two])).alias(f"times:{one}:{two}")
-        for one, two in products
-    ]
-    derived += [_number(name, schema[name]).alias(f"least:{name}") for name in least]
+    derived += [_number(name, schema[name]).alias(f"number:{name}") for name in numbers]
+    frame = frame.with_columns(*derived) if derived else frame
+    products_of = {f"sq:{name}": (name, name) for name in squared}
+    products_of |= {f"times:{one}:{two}": (one, two) for one, two in products}
     missing = nw.lit(value=False)
     for name in added:
-        missing = missing | _is_missing(name, schema[name])
-    derived.append(missing.cast(nw.Int64).alias("n_missing"))
-
-    frame = frame.with_columns(*derived)
+        missing = missing | nw.col(f"number:{name}").is_null()
+    frame = frame.with_columns(
+        missing.cast(nw.Int64).alias("n_missing"),
+        *(
+            (nw.col(f"number:{one}") * nw.col(f"number:{two}")).alias(alias)
+            for alias, (one, two) in products_of.items()
+        ),
+    )
     by = [f"key:{name}" for name in group] + ([_TIME] if time else [])
     if start is not None:
         frame = frame.filter(nw.col(_TIME) >= dt.datetime.combine(start, dt.time()))
     if end is not None:
         after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time())
         frame = frame.filter(nw.col(_TIME) < after)
-    totals = [f"sum:{name}" for name in added] + [f"sq:{name}" for name in squared]
-    totals += [f"times:{one}:{two}" for one, two in products]
-    reduced = _reduce(frame, by, totals, [f"least:{name}" for name in least])
+    totals = {f"sum:{name}": f"number:{name}" for name in added}
+    totals |= {alias: alias for alias in products_of}
+    reduced = _reduce(frame, by, totals, {f"least:{name}": f"number:{name}" for name in least})
     names = {f"key:{name}": name for name in group} | {f"sum:{name}": name for name in added}
     names |= {f"sq:{name}": f"{name}__squared" for name in squared}
     names |= {f"times:{one}:{two}": f"{one}__times__{two}" for one, two in products}
@@ -304,6 +307,18 @@ def _at_home_if_needed(frame: Any, time: str | None) -> Any:
     return frame
 
 
+def _lazy_at_home(frame: Any) -> Any:
+    """Let polars plan many products of columns at once; other tables stay in their engine.
+
+    pandas would build every product as a column of its own.
+    """
+    import narwhals as nw
+
+    if frame.implementation.is_pandas() or frame.implementation.is_pyarrow():
+        frame = nw.from_native(_polars_from(frame))
+    return frame.lazy() if frame.implementation.is_polars() else frame
+
+
 def _polars_from(frame: Any) -> "pl.DataFrame":
     """Convert to polars; name the column that mixes kinds of values."""
     import polars as pl
@@ -363,7 +378,7 @@ def _key(name: str, dtype: Any) -> Any:
 
 
 def _number(name: str, dtype: Any) -> Any:
-    """Read a column as floats in which missing and not-a-number both count as zero."""
+    """Read a column as floats in which not-a-number is missing, too."""
     import narwhals as nw
 
     column = nw.col(name)
@@ -374,7 +389,7 @@ def _number(name: str, dtype: Any) -> Any:
     column = column.cast(nw.Float64)
     if dtype.is_float():
         column = nw.when(~column.is_nan()).then(column)
-    return column.fill_null(0.0)
+    return column
 
 
 def _is_missing(name: str, dtype: Any) -> Any:
@@ -424,13 +439,16 @@ def _with_duckdb_local_time(frame: Any, time: str, tz: str, *, is_zoned: bool) -
     return nw.from_native(frame.to_native().project(f"*, {local} AS {_LOCAL}"))
 
 
-def _reduce(frame: Any, by: list[str], totals: list[str], least: list[str]) -> "pl.DataFrame":
+def _reduce(
+    frame: Any, by: list[str], totals: dict[str, str], least: dict[str, str]
+) -> "pl.DataFrame":
     """Group, count and add up: the one aggregation that every engine does alike."""
     import narwhals as nw
     import polars as pl
 
-    added = [nw.col(name).sum() for name in ("n_missing", *totals)]
-    added += [nw.col(name).min() for name in least]
+    added = [nw.col("n_missing").sum()]
+    added += [nw.col(source).sum().alias(alias) for alias, source in totals.items()]
+    added += [nw.col(source).min().alias(alias) for alias, source in least.items()]
     if by:
         frame = frame.group_by(*by).agg(nw.len().alias("n_rows"), *added)
     else:
@@ -438,7 +456,7 @@ def _reduce(frame: Any, by: list[str], totals: list[str], least: list[str]) -> "
     table = _collect(frame).select(*by, "n_rows", "n_missing", *totals, *least)
     return table.with_columns(
         pl.col("n_rows", "n_missing").cast(pl.Int64).fill_null(0),
-        pl.col(totals + least).cast(pl.Float64).fill_null(0.0),
+        pl.col([*totals, *least]).cast(pl.Float64).fill_null(0.0),
     )
 
 
