@@ -21,7 +21,7 @@ from rcakit.stats import clusters, group_time, moments, quantiles, sequential
 RESULTS = Path(__file__).parent / "results" / "experiments_calibration.md"
 Row = tuple[str, str, float, float, float]  # name, what, measured, lowest and highest allowed
 RUNS = 4000
-DAY = dt.datetime(2026, 1, 1)
+DAY = dt.datetime(2026, 1, 1)  # noqa: DTZ001 - local time by contract
 
 
 def covers(contrast: moments.Contrast, truth: float) -> bool:
@@ -62,7 +62,8 @@ def parallel(runs: int) -> Iterator[Row]:
 
         def seen(name: str, columns: list, truth: float, *, adjust: bool = False, by=None) -> None:
             contrast = moments.independent_contrast(
-                *arms(np.column_stack(columns), arm, by), adjust=adjust
+                *arms(np.column_stack(columns), arm, by),
+                adjust=adjust,  # noqa: B023 - called at once
             )
             hits.setdefault(name, []).append(covers(contrast, truth))
             if adjust:

@@ -121,8 +121,12 @@ def compare_clusters(n: int = 1_000_000, groups: int = 400) -> list[tuple[str, f
         import statsmodels.formula.api as smf
 
         cluster = {"groups": frame["group"]}
-        yours = best(lambda: smf.ols("y ~ variant", frame).fit(cov_type="cluster", cov_kwds=cluster))
-        rows.append(("clustered error, 1,000,000 rows, 400 groups", mine, yours, "statsmodels, 0.1"))
+        yours = best(
+            lambda: smf.ols("y ~ variant", frame).fit(cov_type="cluster", cov_kwds=cluster)
+        )
+        rows.append(
+            ("clustered error, 1,000,000 rows, 400 groups", mine, yours, "statsmodels, 0.1")
+        )
         print(_line(rows[-1]), flush=True)
         import pyfixest
 

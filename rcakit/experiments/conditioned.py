@@ -58,7 +58,12 @@ def conditioned_effects(
     rows = _rows(data, panel, covariates)
     model = CallawaySantAnna(control_group=comparison, estimation_method="dr", alpha=alpha)
     fitted = model.fit(
-        rows, outcome="y", unit="unit", time="time", first_treat="first", covariates=list(covariates)
+        rows,
+        outcome="y",
+        unit="unit",
+        time="time",
+        first_treat="first",
+        covariates=list(covariates),
     )
     sizes = {w: int((panel.start == w).sum()) for w in np.unique(panel.start) if math.isfinite(w)}
     total = sum(sizes.values())
@@ -68,9 +73,7 @@ def conditioned_effects(
         names = (str(panel.periods[int(wave) - 1]), str(panel.periods[int(period) - 1]))
         n = sizes[int(wave) - 1]
         effects.append(_effect("cohort_period", *names, cell["effect"], cell["se"], n, alpha))
-    before = [
-        cell for (wave, period), cell in fitted.group_time_effects.items() if period < wave
-    ]
+    before = [cell for (wave, period), cell in fitted.group_time_effects.items() if period < wave]
     return effects, _by_event_time(fitted, sizes, alpha), [_pre_trends(before)]
 
 

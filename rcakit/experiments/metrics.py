@@ -123,17 +123,17 @@ def _as_list(names: Name | Sequence[Name], what: str) -> list[Name]:
     if isinstance(names, str):
         return [names]
     if isinstance(names, tuple) and len(names) == 2 and all(isinstance(n, str) for n in names):
-        return [names]  # a pair is a ratio
-    listed = list(names)
+        return [(str(names[0]), str(names[1]))]  # a pair is a ratio
+    listed: list[Name] = list(names)
     if len(set(map(str, listed))) < len(listed):
         raise refusal(what, "a list without repetition", names)
-    return listed  # type: ignore[return-value]
+    return listed
 
 
 def _pair(name: Name) -> tuple[str, str | None]:
     if isinstance(name, str):
         return name, None
-    if isinstance(name, tuple | list) and len(name) == 2 and all(isinstance(n, str) for n in name):
+    if len(name) == 2 and all(isinstance(n, str) for n in name):
         return name[0], name[1]
     raise refusal("a metric", "a column name or a pair (numerator, denominator)", name)
 

@@ -82,7 +82,9 @@ def event_study(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
     )
     zero = alt.Chart(alt.Data(values=[{"y": 0}])).mark_rule(strokeDash=[4, 4]).encode(y="y:Q")
     start = alt.Chart(alt.Data(values=[{"x": -0.5}])).mark_rule(color=_GREY).encode(x="x:Q")
-    return (band + zero + start + bars + points).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
+    return (band + zero + start + bars + points).properties(
+        width=_WIDTH, title=alt.Title(**theme.titled(title))
+    )
 
 
 def counterfactual(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
@@ -100,7 +102,9 @@ def counterfactual(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin"
     )
     after = [row for row in kept if row["phase"] != "before"][:1]
     cut = alt.Chart(alt.Data(values=after)).mark_rule(strokeDash=[2, 2]).encode(x="period_start:T")
-    return (band + expected + observed + cut).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
+    return (band + expected + observed + cut).properties(
+        width=_WIDTH, title=alt.Title(**theme.titled(title))
+    )
 
 
 def power_curve(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
@@ -125,4 +129,3 @@ def _without_nan(row: Record) -> Record:
         key: None if isinstance(cell, float) and not math.isfinite(cell) else cell
         for key, cell in row.items()
     }
-

@@ -162,8 +162,8 @@ def permutation_pvalue(
 
 
 def _stratum_weights(cells: ClusterCells) -> Floats:
-    rows = np.bincount(cells.stratum, weights=cells.n_rows)
-    return rows / rows.sum()
+    rows = np.bincount(cells.stratum, weights=cells.n_rows).astype(float)
+    return np.asarray(rows / rows.sum())
 
 
 def _totals(cells: ClusterCells, n_strata: int) -> Floats:

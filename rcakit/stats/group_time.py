@@ -270,7 +270,7 @@ def _error(
     n = influence.size
     if cluster is not None:
         sums = np.bincount(cluster, weights=influence)
-        size = np.count_nonzero(np.bincount(cluster))
+        size = int(np.count_nonzero(np.bincount(cluster)))
         return math.sqrt(size / max(size - 1, 1) * float(sums @ sums)) / n, max(size - 1.0, 1.0)
     if not small_sample:
         return math.sqrt(float(influence @ influence)) / n, math.inf

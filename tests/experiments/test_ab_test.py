@@ -40,7 +40,11 @@ def checks(result) -> dict[str, str]:
 
 def test_all_engines_agree(hold):
     """The same rows give the same table in every engine."""
-    options = {"variant": "arm", "metrics": ["minutes", ("overturned", "decisions")], "strata": "market"}
+    options = {
+        "variant": "arm",
+        "metrics": ["minutes", ("overturned", "decisions")],
+        "strata": "market",
+    }
     here, there = ab_test(rows(), **options), ab_test(hold(rows()), **options)
     for one, two in zip(here.effects, there.effects, strict=True):
         assert one.effect == pytest.approx(two.effect, rel=1e-9)
@@ -92,7 +96,9 @@ def test_cluster_error_equals_statsmodels():
     table = rows().with_columns(team=pl.col("user_id") % 20)
     treated = (table["arm"] == "new").to_numpy().astype(float)
     model = sm.OLS(table["minutes"].to_numpy(), sm.add_constant(treated))
-    fit = model.fit(cov_type="cluster", cov_kwds={"groups": table["team"].to_numpy(), "use_correction": False})
+    fit = model.fit(
+        cov_type="cluster", cov_kwds={"groups": table["team"].to_numpy(), "use_correction": False}
+    )
     effect = ab_test(table, variant="arm", metrics="minutes", covariates={}, randomised_by="team")
     contrast = effect.effects[0]
     assert contrast.effect == pytest.approx(fit.params[1], rel=1e-9)
@@ -136,7 +142,9 @@ def test_missing_outcomes_do_not_bias():
 
 def test_quantile_near_the_mean_shift():
     """The median of a shifted distribution shifts with it."""
-    result = ab_test(rows(4000, lift=2.0), variant="arm", metrics="minutes", quantiles={"minutes": 0.5})
+    result = ab_test(
+        rows(4000, lift=2.0), variant="arm", metrics="minutes", quantiles={"minutes": 0.5}
+    )
     effect = result.effects[1]
     assert effect.effect_ci_lower < 2.0 < effect.effect_ci_upper
 
@@ -151,7 +159,9 @@ def test_holm_for_primary_metrics():
     assert result.effects[2].qvalue == pytest.approx(result.effects[2].pvalue)
 
 
-@pytest.mark.parametrize(("margin", "verdict"), [(0.2, "holds"), (0.01, "broken"), (0.055, "not shown")])
+@pytest.mark.parametrize(
+    ("margin", "verdict"), [(0.2, "holds"), (0.01, "broken"), (0.055, "not shown")]
+)
 def test_guardrail_compares_with_margin(margin, verdict):
     """A guardrail holds only when the whole interval lies inside its margin."""
     result = ab_test(rows(), variant="arm", metrics="overturned", guardrails={"minutes": margin})
@@ -179,7 +189,10 @@ def test_ramp_up_is_no_mismatch():
             "y": day + rng.normal(size=4000),
         }
     )
-    phases = [("2026-01-01", {"control": 0.9, "new": 0.1}), ("2026-01-06", {"control": 0.5, "new": 0.5})]
+    phases = [
+        ("2026-01-01", {"control": 0.9, "new": 0.1}),
+        ("2026-01-06", {"control": 0.5, "new": 0.5}),
+    ]
     result = ab_test(table, variant="arm", metrics="y", allocation=phases, time="at")
     assert checks(result)["sample_ratio"] == "pass"
     assert abs(result.effects[0].effect) < 0.3
@@ -191,15 +204,21 @@ def test_unplanned_looks_widen_interval():
     once = ab_test(rows(), variant="arm", metrics="minutes").effects[0]
     result = ab_test(rows(), variant="arm", metrics="minutes", looks=5)
     often = result.effects[0]
-    assert often.effect_ci_upper - often.effect_ci_lower > 1.3 * (once.effect_ci_upper - once.effect_ci_lower)
+    assert often.effect_ci_upper - often.effect_ci_lower > 1.3 * (
+        once.effect_ci_upper - once.effect_ci_lower
+    )
     assert checks(result)["peeking"] == "warn"
-    assert checks(ab_test(rows(), variant="arm", metrics="minutes", looks=(6, 5)))["peeking"] == "warn"
+    assert (
+        checks(ab_test(rows(), variant="arm", metrics="minutes", looks=(6, 5)))["peeking"] == "warn"
+    )
 
 
 def test_verdict_follows_interval_under_looks():
     """At a planned look the p-value and the interval reject together."""
     for seed in range(12):
-        effect = ab_test(rows(seed=seed, lift=0.2), variant="arm", metrics="minutes", looks=(2, 4)).effects[0]
+        effect = ab_test(
+            rows(seed=seed, lift=0.2), variant="arm", metrics="minutes", looks=(2, 4)
+        ).effects[0]
         outside = effect.effect_ci_lower > 0 or effect.effect_ci_upper < 0
         assert outside == (effect.pvalue < 0.05)
 
@@ -225,7 +244,11 @@ def test_switchback_uses_blocks():
     hours = 24 * 14
     arm = np.repeat(np.where(np.random.default_rng(2).random(hours // 4) < 0.5, "a", "b"), 4)
     table = pl.DataFrame(
-        {"at": [DAY + dt.timedelta(hours=i) for i in range(hours)], "arm": arm, "y": np.arange(hours) % 24.0}
+        {
+            "at": [DAY + dt.timedelta(hours=i) for i in range(hours)],
+            "arm": arm,
+            "y": np.arange(hours) % 24.0,
+        }
     )
     result = ab_test(table, variant="arm", metrics="y", time="at", block_hours=4, washout_hours=1)
     assert result.design == "switchback"
@@ -236,7 +259,9 @@ def test_switchback_uses_blocks():
 def test_finer_rows_are_refused():
     """Several rows per unit are an error that prints the right call."""
     table = rows().with_columns(user_id=pl.col("user_id") // 4 * 2 + pl.col("user_id") % 2)
-    with pytest.raises(ParameterError, match=r"finer than what was randomised. Use .*randomised_by='user_id'"):
+    with pytest.raises(
+        ParameterError, match=r"finer than what was randomised. Use .*randomised_by='user_id'"
+    ):
         ab_test(table, variant="arm", metrics="minutes", unit="user_id")
 
 
@@ -244,14 +269,19 @@ def test_finer_rows_are_refused():
 def test_units_in_both_arms_are_refused(option):
     """A unit in both arms was not randomised."""
     table = rows().with_columns(user_id=pl.col("user_id") // 2)
-    with pytest.raises(SchemaError, match="must give every .* one arm, got 400"):
+    with pytest.raises(SchemaError, match=r"must give every .* one arm, got 400"):
         ab_test(table, variant="arm", metrics="minutes", **{option: "user_id"})
 
 
 BAD = [
     (lambda t: t.filter(pl.col("arm") == "new"), {}, NotEnoughDataError, "at least two arms"),
     (lambda t: t.with_columns(minutes=pl.lit(3.0)), {}, NotEnoughDataError, "must vary"),
-    (lambda t: t.with_columns(minutes=pl.lit(1e9)), {"covariates": {}}, NotEnoughDataError, "must vary"),
+    (
+        lambda t: t.with_columns(minutes=pl.lit(1e9)),
+        {"covariates": {}},
+        NotEnoughDataError,
+        "must vary",
+    ),
     (lambda t: t.with_columns(arm=pl.col("market")), {}, ParameterError, "treatment must name one"),
     (lambda t: t.head(3), {}, NotEnoughDataError, "at least 2 rows"),
     (lambda t: t, {"looks": (0, 3)}, ParameterError, r"looks\[0\] must be"),
@@ -281,7 +311,9 @@ def test_negative_denominator_is_refused():
 
 def test_hostile_names_stay_text():
     """Markup in arms, columns and segments is shown, never executed."""
-    table = rows().rename({"minutes": "<script>x</script>"}).with_columns(market=pl.lit("<b>*|</b>"))
+    table = (
+        rows().rename({"minutes": "<script>x</script>"}).with_columns(market=pl.lit("<b>*|</b>"))
+    )
     result = ab_test(table, variant="arm", metrics="<script>x</script>", segments="market")
     assert "<script" not in result._repr_mimebundle_()["text/html"]
     testing.check_result(result)

@@ -48,7 +48,9 @@ def test_smallest_size_is_smallest():
 def test_covariate_saves_its_share():
     """A pre-period column of correlation .7 halves the units."""
     plain = power("means", effect=0.1, power=0.8).answer["n_treatment"]
-    adjusted = power("means", effect=0.1, power=0.8, covariate_correlation=0.7).answer["n_treatment"]
+    adjusted = power("means", effect=0.1, power=0.8, covariate_correlation=0.7).answer[
+        "n_treatment"
+    ]
     assert adjusted / plain == pytest.approx(0.51, abs=0.01)
 
 

@@ -109,7 +109,9 @@ def test_rows_are_counted_without_value():
 
 def test_slope_is_reported():
     """A change of trend has a row of its own."""
-    table = series().with_columns(y=pl.col("y") + pl.Series(np.maximum(np.arange(90) - 60, 0) * 1.0))
+    table = series().with_columns(
+        y=pl.col("y") + pl.Series(np.maximum(np.arange(90) - 60, 0) * 1.0)
+    )
     result = pre_post(table, time="at", value="y", at=AT, slope=True)
     trend = result.effects[1]
     assert trend.effect_ci_lower < 1.0 < trend.effect_ci_upper

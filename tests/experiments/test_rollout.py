@@ -51,7 +51,8 @@ def test_clean_rollout_names_a_cause():
 def test_parted_trends_lose_the_cause():
     """When treated units moved apart before, the words stay at coincides with."""
     drift = panel(2.0).with_columns(
-        y=pl.col("y") + pl.when(pl.col("start").is_not_null()).then(pl.col("week") * 0.8).otherwise(0.0)
+        y=pl.col("y")
+        + pl.when(pl.col("start").is_not_null()).then(pl.col("week") * 0.8).otherwise(0.0)
     )
     result = rollout(drift, **ARGUMENTS)
     assert status(result, "pre_trends") == "warn"
@@ -90,7 +91,8 @@ def test_single_unit_gets_a_twin():
     """One treated unit is compared with a mixture of the others, by placebos."""
     table = panel(0.0, noise=0.1).with_columns(
         start=pl.when(pl.col("vendor") == "v20").then(6).cast(pl.Int64),
-        y=pl.col("y") + pl.when((pl.col("vendor") == "v20") & (pl.col("week") >= 6)).then(5.0).otherwise(0.0),
+        y=pl.col("y")
+        + pl.when((pl.col("vendor") == "v20") & (pl.col("week") >= 6)).then(5.0).otherwise(0.0),
     )
     result = rollout(table, **ARGUMENTS)
     assert "synthetic control" in result.method
@@ -118,7 +120,9 @@ def test_fixed_effects_are_a_contrast():
     growing = panel(0.0).with_columns(
         y=pl.col("y") + (pl.col("week") - pl.col("start") + 1).clip(0).fill_null(0).cast(pl.Float64)
     )
-    result = rollout(growing.filter(pl.col("start").is_not_null() | (pl.col("vendor") > "v35")), **ARGUMENTS)
+    result = rollout(
+        growing.filter(pl.col("start").is_not_null() | (pl.col("vendor") > "v35")), **ARGUMENTS
+    )
     contrast = next(e for e in result.effects if e.level == "two_way_fixed_effects")
     assert contrast.estimate < result.overall.ci_lower
 
@@ -129,7 +133,12 @@ def test_group_time_effects_of_counties(shared_data):
         pl.when(pl.col("first.treat") > 0).then(pl.col("first.treat")).alias("start")
     )
     result = rollout(
-        table, unit="countyreal", time="year", start="start", outcome="lemp", comparison="never_treated"
+        table,
+        unit="countyreal",
+        time="year",
+        start="start",
+        outcome="lemp",
+        comparison="never_treated",
     )
     found = {(e.cohort, e.period): e.estimate for e in result.effects if e.level == "cohort_period"}
     # Callaway and Sant'Anna's package did, vignette
