@@ -15,6 +15,7 @@ __all__ = [
     "LEVELS",
     "Evidence",
     "Groups",
+    "accounts_in_pairs",
     "attribute_weight",
     "conductance_split",
     "count_above",
@@ -39,10 +40,18 @@ LEVELS = (3.0, 2.5, 2.0, 1.7, 1.5, 1.35, 1.2, 1.1, 1.02)
 
 # Every further member of a group must bring the evidence of one exclusive attribute.
 _MEMBER_COST = 1.0
-# The tail of benign groups is never taken to fall faster than e-fold per unit of score (measured
-# on ring-free simulations: about e-fold per 0.5), and starts from at least this many groups.
-_FASTEST_FALL = 1.5
+# Scores in this window are ordinary life at its largest; the tail is read off there. Above it rings
+# begin. The unit is the evidence of one exclusive attribute, so the window holds for any data.
+_BULK = (1.0, 2.5)
+# The tail is never taken to fall faster than e-fold per 1/1.5 of score, and the rate starts from
+# five groups' worth of that belief. Ring-free simulations fall faster (about e-fold per 0.5).
+_FALL = 1.5
 _PRIOR_GROUPS = 5.0
+_SLOWEST_FALL = 0.05
+_HALVINGS = 40
+
+# Accounts whose pairs are counted at once.
+_BLOCK = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +137,29 @@ def degree_cap(degree: Ints, n_attributes: Ints, *, budget: int, highest: int) -
     within = (np.cumsum(count * d * (d - 1) / 2) <= budget) & (d <= highest)
     over = d[(d >= 2) & ~within]  # noqa: PLR2004 - a pair
     return max(int(over.min()) - 1, 2) if len(over) and over.min() <= highest else highest
+
+
+def accounts_in_pairs(account: Ints, attribute: Ints, n_accounts: int) -> Bools:
+    """Tell which accounts share at least two attributes with one other account.
+
+    The pairs are counted in blocks of accounts, so that memory stays bounded.
+    """
+    import scipy.sparse as sp
+
+    kept = np.bincount(account, minlength=n_accounts) > 1
+    several = kept[account]
+    account, attribute = account[several], attribute[several]
+    n_attributes = int(attribute.max(initial=-1)) + 1
+    ones = np.ones(len(account), dtype=np.int32)
+    table = sp.csr_array((ones, (account, attribute)), shape=(n_accounts, n_attributes))
+    holders = table.T.tocsr()
+    rows, paired = np.flatnonzero(kept), np.zeros(n_accounts, dtype=np.bool_)
+    for begin in range(0, len(rows), _BLOCK):
+        block = rows[begin : begin + _BLOCK]
+        shared = (table[block] @ holders).tocoo()
+        others = (shared.data > 1) & (block[shared.coords[0]] != shared.coords[1])
+        paired[block[shared.coords[0][others]]] = True
+    return paired
 
 
 def pair_weights(
@@ -330,12 +362,11 @@ def expected_false(score: Floats, benign: Floats, null: Floats, n_null: int) -> 
     Notes
     -----
     Two kinds of false ring are added up. Chance merges are counted in a degree-preserving null.
-    Large households cannot be made by rewiring; their number is read off the data, whose bulk they
-    are: an exponential tail above the median component, its rate estimated with everything above
-    the ninth decile censored so that rings do not enter (type-II censored exponential: Lawless
-    2003, Statistical Models and Methods for Lifetime Data, 2nd ed., section 4.1). It is an
-    extrapolation: wrong where ordinary sharing has a heavier than exponential tail, or where more
-    than half of the components are rings.
+    Large households cannot be made by rewiring; their number is read off the data: an exponential
+    tail, fitted to the scores between 1 and 2.5 as a truncated sample, so that rings above the
+    window do not enter (maximum likelihood: Deemer and Votaw 1955, Ann. Math. Stat. 26(3),
+    p. 498). It is an extrapolation: too low where ordinary sharing has a heavier than exponential
+    tail, too high where many small rings score below 2.5.
     """
     tail = _benign_tail(score, benign)
     chance = count_above(score, null) / max(n_null, 1)
@@ -343,13 +374,27 @@ def expected_false(score: Floats, benign: Floats, null: Floats, n_null: int) -> 
 
 
 def _benign_tail(score: Floats, benign: Floats) -> Floats:
-    start, end = np.quantile(benign, [0.5, 0.9]) if len(benign) else (0.0, 0.0)
-    excess = np.clip(benign[benign > start], start, end) - start
-    n_seen = int(np.sum((benign > start) & (benign < end)))
-    time_at_risk = float(excess.sum()) + _PRIOR_GROUPS
-    rate = min((n_seen + _PRIOR_GROUPS) / max(time_at_risk, 1e-9), _FASTEST_FALL)
-    n_above = float(np.sum(benign > start))
-    return n_above * np.exp(-rate * np.maximum(score - start, 0.0))
+    start, end = _BULK
+    excess = benign[(benign > start) & (benign <= end)] - start
+    rate = _truncated_rate(excess, end - start)
+    inside = -np.expm1(-rate * (end - start))
+    n_above = (len(excess) + 0.5) / inside
+    tail = n_above * np.exp(-rate * np.maximum(score - start, 0.0))
+    return np.asarray(tail + count_above(score, benign[benign <= start]), dtype=np.float64)
+
+
+def _truncated_rate(excess: Floats, width: float) -> float:
+    """Fit the rate of an exponential that was only seen up to `width`, drawn towards `_FALL`."""
+    def mean(rate: float) -> float:
+        return 1 / rate - width / float(np.expm1(rate * width))
+
+    n = len(excess) + _PRIOR_GROUPS
+    observed = (float(excess.sum()) + _PRIOR_GROUPS * mean(_FALL)) / n
+    low, high = _SLOWEST_FALL, _FALL
+    for _ in range(_HALVINGS):  # the mean falls as the rate grows
+        middle = (low + high) / 2
+        low, high = (middle, high) if mean(middle) > observed else (low, middle)
+    return (low + high) / 2
 
 
 def count_above(score: Floats, sample: Floats) -> Ints:
