@@ -264,14 +264,20 @@ def _in_pairs(kept: "pl.DataFrame") -> "pl.DataFrame":
     """Keep the accounts that share at least two attributes with one other account."""
     import polars as pl
 
-    codes = kept.select(
-        pl.col(_ACCOUNT).rank("dense").cast(pl.Int64) - 1,
-        pl.struct(_KIND, _ATTRIBUTE).rank("dense").cast(pl.Int64).alias(_ATTRIBUTE) - 1,
-    )
-    account, attribute = (codes[name].to_numpy() for name in (_ACCOUNT, _ATTRIBUTE))
+    account = kept[_ACCOUNT].cast(pl.Categorical).to_physical().to_numpy().astype(np.int64)
+    attribute = kept.select(pl.concat_str(_KIND, _ATTRIBUTE, separator="\x1f")).to_series()
+    attribute = attribute.cast(pl.Categorical).to_physical().to_numpy().astype(np.int64)
+    account, attribute = _dense(account), _dense(attribute)
     n_accounts = int(account.max(initial=-1)) + 1
     paired = accounts_in_pairs(account, attribute, n_accounts)
     return kept.filter(pl.Series(paired[account]))
+
+
+def _dense(code: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Renumber codes from zero without gaps, in linear time."""
+    used = np.zeros(int(code.max(initial=-1)) + 1, dtype=np.int64)
+    used[code] = 1
+    return (np.cumsum(used) - 1)[code]
 
 
 def _hubs(histogram: "pl.DataFrame", cap: int) -> "pl.DataFrame":

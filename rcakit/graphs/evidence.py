@@ -207,13 +207,15 @@ def _overlaps(
     weight: numbers.Floats,
 ) -> dict[int, numbers.Ints]:
     """Find members of one ring that another ring's attributes tie as firmly as its own members."""
-    pairs = np.unique(np.stack([edges.attribute[ties], ring], axis=1), axis=0)
+    n_rings = int(ring.max(initial=0)) + 1
+    code = np.unique(edges.attribute[ties] * n_rings + ring)
+    attribute, of_ring = code // n_rings, code % n_rings
     held = np.flatnonzero(label[edges.account] >= 0)
-    starts = np.searchsorted(pairs[:, 0], edges.attribute[held], side="left")
-    counts = np.searchsorted(pairs[:, 0], edges.attribute[held], side="right") - starts
+    starts = np.searchsorted(attribute, edges.attribute[held], side="left")
+    counts = np.searchsorted(attribute, edges.attribute[held], side="right") - starts
     edge = np.repeat(held, counts)
     offset = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts)
-    other = pairs[np.repeat(starts, counts) + offset, 1]
+    other = of_ring[np.repeat(starts, counts) + offset]
     foreign = label[edges.account[edge]] != other
     edge, other = edge[foreign], other[foreign]
     width = len(edges.account_ids)

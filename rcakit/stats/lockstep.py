@@ -9,7 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CoActions", "co_actions", "near_pairs", "null_sums", "poisson_tail", "simultaneity"]
+__all__ = [
+    "CoActions",
+    "benjamini_hochberg",
+    "co_actions",
+    "distinct",
+    "near_pairs",
+    "null_sums",
+    "pairs_of_events",
+    "poisson_tail",
+    "simultaneity",
+]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -34,6 +44,12 @@ class CoActions:
     n_first: Ints
     n_second: Ints
     n_targets: Ints
+
+
+def distinct(code: Ints) -> Ints:
+    """Return the different values in order; sorting is several times faster than hashing here."""
+    ordered = np.sort(code)
+    return ordered[np.r_[True, ordered[1:] != ordered[:-1]]] if len(ordered) else ordered
 
 
 def near_pairs(target: Ints, at: Floats, window: float) -> tuple[Ints, Ints]:
@@ -63,19 +79,26 @@ def near_pairs(target: Ints, at: Floats, window: float) -> tuple[Ints, Ints]:
     return position + 1, np.minimum(end, end_of_target) - position - 1
 
 
-def co_actions(account: Ints, target: Ints, at: Floats, window: float) -> CoActions:
-    """Add up the co-actions of every pair of accounts; events sorted by target and time."""
+def pairs_of_events(target: Ints, at: Floats, window: float) -> tuple[Ints, Ints]:
+    """List the positions of all pairs of events on one target within the window."""
     start, n_later = near_pairs(target, at, window)
     left = np.repeat(np.arange(len(target)), n_later)
     offset = np.arange(len(left)) - np.repeat(np.cumsum(n_later) - n_later, n_later)
-    right = np.repeat(start, n_later) + offset
+    return left, np.repeat(start, n_later) + offset
+
+
+def co_actions(account: Ints, target: Ints, at: Floats, window: float) -> CoActions:
+    """Add up the co-actions of every pair of accounts; events sorted by target and time."""
+    left, right = pairs_of_events(target, at, window)
     apart = account[left] != account[right]
     left, right = left[apart], right[apart]
     swapped = account[left] > account[right]
     left, right = np.where(swapped, right, left), np.where(swapped, left, right)
     low, high = account[left], account[right]
     width = int(account.max(initial=0)) + 1
-    code, pair = np.unique(low * width + high, return_inverse=True)
+    both = low * width + high
+    code = distinct(both)
+    pair = np.searchsorted(code, both)
     return CoActions(
         code // width,
         code % width,
@@ -88,7 +111,7 @@ def co_actions(account: Ints, target: Ints, at: Floats, window: float) -> CoActi
 def _n_different(pair: Ints, value: Ints, n_pairs: int) -> Ints:
     """Count the different values of each pair."""
     width = int(value.max(initial=0)) + 1
-    different = np.unique(pair * width + value) // width
+    different = distinct(pair * width + value) // width
     return np.bincount(different, minlength=n_pairs).astype(np.int64)
 
 
@@ -149,3 +172,19 @@ def poisson_tail(n_observed: Ints, expected: Floats) -> Floats:
 
     tail = np.where(n_observed > 0, pdtrc(np.maximum(n_observed - 1, 0), expected), 1.0)
     return np.asarray(np.clip(tail, 0.0, 1.0), dtype=np.float64)
+
+
+def benjamini_hochberg(pvalue: Floats, n_tests: float) -> Floats:
+    """Return q-values when these are the smallest p-values of a family of `n_tests`.
+
+    Notes
+    -----
+    Step-up procedure of Benjamini and Hochberg (1995, JRSS B 57(1), p. 293); the tests that are
+    not listed count as p = 1.
+    """
+    order = np.argsort(pvalue, kind="stable")
+    raw = pvalue[order] * n_tests / np.arange(1, len(pvalue) + 1)
+    monotone = np.minimum.accumulate(np.minimum(raw, 1.0)[::-1])[::-1]
+    qvalue = np.empty(len(pvalue))
+    qvalue[order] = monotone
+    return qvalue

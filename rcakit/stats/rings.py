@@ -211,7 +211,10 @@ def group_evidence(
     inside = label[account] >= 0
     width = len(weight)
     cell = label[account[inside]] * width + attribute[inside]
-    cell, held = np.unique(cell, return_counts=True)
+    cell = np.sort(cell)
+    starts = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]][: len(cell)])
+    held = np.diff(np.r_[starts, len(cell)])
+    cell = cell[starts]
     shared = held > 1
     group, held = cell[shared] // max(width, 1), held[shared]
     term = (held - 1) * weight[cell[shared] % max(width, 1)]
@@ -433,7 +436,8 @@ def rewire(
         where = np.flatnonzero(kind == number)
         shuffled[where] = account[random.permutation(where)]
     width = int(attribute.max(initial=0)) + 1
-    cell = np.unique(shuffled * width + attribute)
+    cell = np.sort(shuffled * width + attribute)
+    cell = cell[np.r_[True, cell[1:] != cell[:-1]][: len(cell)]]
     return cell // width, cell % width
 
 
