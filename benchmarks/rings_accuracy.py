@@ -162,7 +162,7 @@ def families() -> dict[str, list[Callable[[World], Ranked]]]:
     }
     for how in ("leiden", "leiden CPM", "louvain"):
         grids[how] = [
-            bind(communities, how, k, c, r) for k in (1, 2) for c in CAPS for r in ranks
+            bind(communities, how, k, c, r) for k in (2, 3) for c in CAPS for r in ranks
         ]
     return grids
 

@@ -50,6 +50,11 @@ _PRIOR_GROUPS = 5.0
 _SLOWEST_FALL = 0.05
 _HALVINGS = 40
 
+# A group is halved when less than this share of the lighter half's evidence crosses the cut; larger
+# groups than this are not looked at, because the cut needs a dense table.
+_THREAD = 0.05
+_DENSE = 2_000
+
 # Accounts whose pairs are counted at once.
 _BLOCK = 50_000
 
@@ -279,6 +284,7 @@ def find_groups(
     local, pairs, edges = _worth_a_look(pairs, edges, n_accounts, min_size)
     tree = [_level(pairs, edges, weight, len(local), bar) for bar in levels]
     chosen, benign = _choose(tree, min_size)
+    chosen = _split_loose(chosen, pairs, edges, weight, min_size)
     label = np.full(n_accounts, -1, dtype=np.int64)
     label[local] = chosen
     score = robust_score(group_evidence(chosen, *edges, weight))
@@ -334,6 +340,38 @@ def _choose(tree: list[tuple[Ints, Ints, Floats]], min_size: int) -> tuple[Ints,
         free = own[label] & (chosen == -1)
         chosen[free] = np.where(size[label[free]] >= min_size, _fresh(chosen, label[free]), -2)
     return _renumbered(chosen), benign[np.isfinite(benign)]
+
+
+def _split_loose(
+    label: Ints,
+    pairs: tuple[Ints, Ints, Floats],
+    edges: tuple[Ints, Ints],
+    weight: Floats,
+    min_size: int,
+) -> Ints:
+    """Halve groups that hang together by a thread when each half is a group of its own."""
+    size = np.bincount(label[label >= 0], minlength=1)
+    first, second, evidence = pairs
+    queue = [int(number) for number in np.flatnonzero((size >= 2 * min_size) & (size <= _DENSE))]
+    label, last = label.copy(), int(label.max(initial=-1))
+    while queue:
+        number = queue.pop()
+        members = np.flatnonzero(label == number)
+        local = np.searchsorted(members, np.arange(len(label)))
+        own = (label[first] == number) & (label[second] == number)
+        side, conductance = conductance_split(
+            local[first[own]], local[second[own]], evidence[own], len(members)
+        )
+        if conductance > _THREAD or min(side.sum(), (~side).sum()) < min_size:
+            continue
+        halves = np.full(len(label), -1, dtype=np.int64)
+        halves[members] = side
+        if (robust_score(group_evidence(halves, *edges, weight, 2)) <= 0).any():
+            continue
+        last += 1
+        label[members[side]] = last
+        queue += [half for half in (number, last) if (label == half).sum() >= 2 * min_size]
+    return _renumbered(label)
 
 
 def _fresh(chosen: Ints, label: Ints) -> Ints:
