@@ -59,7 +59,9 @@ class _Edges:
             self.next_attribute += int(label.max()) + 1
             self.add_known(account, attribute, kind, at)
 
-    def add_known(self, account: np.ndarray, attribute: np.ndarray, kind: str, at: np.ndarray) -> None:
+    def add_known(
+        self, account: np.ndarray, attribute: np.ndarray, kind: str, at: np.ndarray
+    ) -> None:
         """Add edges to attributes that already have their number."""
         code = np.full(len(account), TYPES.index(kind), dtype=np.int8)
         self.parts.append((account, attribute, code, at))
@@ -109,7 +111,11 @@ def _households(
     at = created + random.exponential(2 * DAY, n)
     edges.add(np.arange(n), home, "address", at)
     n_homes = home.max() + 1
-    for kind, share, takes_part in (("device", 0.2, 0.6), ("card", 0.12, 0.6), ("phone", 0.05, 0.7)):
+    for kind, share, takes_part in (
+        ("device", 0.2, 0.6),
+        ("card", 0.12, 0.6),
+        ("phone", 0.05, 0.7),
+    ):
         sharing = (random.random(n_homes) < share)[home] & (random.random(n) < takes_part)
         who = np.flatnonzero(sharing)
         edges.add(who, home[who], kind, created[who] + random.exponential(20 * DAY, len(who)))
@@ -121,7 +127,9 @@ def _own(edges: _Edges, created: np.ndarray, random: np.random.Generator) -> Non
         edges.add(who, np.arange(len(who)), kind, created[who])
 
 
-def _hubs(edges: _Edges, created: np.ndarray, random: np.random.Generator) -> tuple[int, np.ndarray]:
+def _hubs(
+    edges: _Edges, created: np.ndarray, random: np.random.Generator
+) -> tuple[int, np.ndarray]:
     """Carrier and campus addresses with Zipf sizes; return first number and weights."""
     n, n_hubs = len(created), max(len(created) // 250, 20)
     weight = 1 / np.arange(1, n_hubs + 1)
@@ -163,7 +171,11 @@ def _ring(edges: _Edges, members: np.ndarray, kind: str, random: np.random.Gener
     """Join the members in chains: overlapping windows over a random order share an attribute."""
     start = random.uniform(0, (DAYS - 30) * DAY)
     span = float(random.choice([2, 10, 60], p=[0.4, 0.4, 0.2])) * DAY
-    types = {"device_card": ("device", "card", "device"), "content": ("content", "content", "content"), "both": TYPES[1:]}
+    types = {
+        "device_card": ("device", "card", "device"),
+        "content": ("content", "content", "content"),
+        "both": TYPES[1:],
+    }
     shared = types[kind]
     for name in shared:
         order = random.permutation(members)

@@ -153,6 +153,7 @@ def f1(hit: np.ndarray, n_rings: int) -> float:
 
 def families() -> dict[str, list[Callable[[World], Ranked]]]:
     """The configurations of each peer."""
+
     def bind(call: Callable[..., Ranked], *given: object) -> Callable[[World], Ranked]:
         return lambda world: call(world, *given)
 
@@ -161,17 +162,18 @@ def families() -> dict[str, list[Callable[[World], Ranked]]]:
         "components": [bind(components, k, c, r) for k in (2, 3) for c in CAPS for r in ranks]
     }
     for how in ("leiden", "leiden CPM", "louvain"):
-        grids[how] = [
-            bind(communities, how, k, c, r) for k in (2, 3) for c in CAPS for r in ranks
-        ]
+        grids[how] = [bind(communities, how, k, c, r) for k in (2, 3) for c in CAPS for r in ranks]
     return grids
 
 
-def tune(n: int, camouflage: float) -> dict[str, tuple[Callable[[World], Ranked], float]]:
+def tune(
+    n: int, camouflage: float, names: list[str]
+) -> dict[str, tuple[Callable[[World], Ranked], float]]:
     """Choose configuration and score threshold per peer on the tuning seeds."""
     worlds = [World(simulate(n, camouflage=camouflage, rng=seed)) for seed in TUNING]
     chosen = {}
-    for name, grid in families().items():
+    for name in names:
+        grid = families()[name]
         best = (-1.0, grid[0], 0.0)
         for call in grid:
             runs = [(call(world), world) for world in worlds]
@@ -193,14 +195,26 @@ def compare(n: int, camouflage: float, seeds: range, peers: dict) -> Iterator[di
             found = call(world)
             hit, score = hits(world, found), np.sort(found[1])[::-1]
             kept = hit[score >= bar]
-            yield {"method": name, "seed": seed, "f1": f1(kept, n_rings), "n": len(kept),
-                   "false": int((~kept).sum()), "ap": average_precision(hit, n_rings)}
+            yield {
+                "method": name,
+                "seed": seed,
+                "f1": f1(kept, n_rings),
+                "n": len(kept),
+                "false": int((~kept).sum()),
+                "ap": average_precision(hit, n_rings),
+            }
         full = rcakit_rings(world, 0.999)
         ap = average_precision(hits(world, full), n_rings)
         for share in (0.05, 0.1, 0.2):
             hit = hits(world, rcakit_rings(world, share))
-            yield {"method": f"rcakit {share:.2f}", "seed": seed, "f1": f1(hit, n_rings),
-                   "n": len(hit), "false": int((~hit).sum()), "ap": ap}
+            yield {
+                "method": f"rcakit {share:.2f}",
+                "seed": seed,
+                "f1": f1(hit, n_rings),
+                "n": len(hit),
+                "false": int((~hit).sum()),
+                "ap": ap,
+            }
 
 
 def table(rows: list[dict]) -> None:
@@ -210,7 +224,9 @@ def table(rows: list[dict]) -> None:
         by[row["method"]].append(row)
     peers = [name for name in by if not name.startswith("rcakit")]
     best = {key: max(peers, key=lambda m: np.mean([r[key] for r in by[m]])) for key in ("f1", "ap")}
-    print("| method | ring F1 | average precision | found | false share | F1 less best peer (95 %) | AP less best peer (95 %) |")
+    print(
+        "| method | ring F1 | average precision | found | false share | F1 less best peer (95 %) | AP less best peer (95 %) |"
+    )
     print("|---|---|---|---|---|---|---|")
     for name, runs in by.items():
         cells = [f"{np.mean([r[k] for r in runs]):.3f}" for k in ("f1", "ap")]
@@ -219,7 +235,9 @@ def table(rows: list[dict]) -> None:
         for key in ("f1", "ap"):
             gap = np.array([a[key] - b[key] for a, b in zip(runs, by[best[key]], strict=True)])
             half = 2.09 * gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.nan
-            cells.append(f"{gap.mean():+.3f} ({gap.mean() - half:+.3f} to {gap.mean() + half:+.3f})")
+            cells.append(
+                f"{gap.mean():+.3f} ({gap.mean() - half:+.3f} to {gap.mean() + half:+.3f})"
+            )
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 
@@ -229,10 +247,11 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[50_000, 200_000])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--camouflage", type=float, nargs="+", default=[1.0, 3.0])
+    parser.add_argument("--peers", nargs="+", default=list(families()), choices=list(families()))
     given = parser.parse_args()
     seeds = range(FIRST_SEED, FIRST_SEED + given.seeds)
     for camouflage in given.camouflage:
-        peers = tune(50_000, camouflage)
+        peers = tune(50_000, camouflage, given.peers)
         for n in given.sizes:
             began = time.time()
             rows = list(compare(n, camouflage, seeds, peers))
@@ -246,7 +265,9 @@ def main() -> None:
             simulation = simulate(n, n_rings=0, rng=seed)
             found.append(len(rcakit_rings(World(simulation), 0.1)[0]))
         rate = sum(found) / (n * len(seeds)) * 100_000
-        print(f"- {n:,} accounts: {sum(found)} rings in {len(seeds)} worlds, {rate:.2f} per 100,000 accounts")
+        print(
+            f"- {n:,} accounts: {sum(found)} rings in {len(seeds)} worlds, {rate:.2f} per 100,000 accounts"
+        )
 
 
 if __name__ == "__main__":

@@ -314,4 +314,6 @@ def benign_shapes(
 
 def _hub_row(kind: str, rows: list[dict[str, Any]], why: str) -> SetAside:
     n_hubs = sum(int(row["n_hubs"]) for row in rows)
-    return SetAside(kind, n_hubs, None, f"attributes that so many accounts have prove nothing ({why})")
+    return SetAside(
+        kind, n_hubs, None, f"attributes that so many accounts have prove nothing ({why})"
+    )

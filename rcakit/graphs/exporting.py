@@ -106,7 +106,9 @@ def export(result: RingResult, folder: str | Path, *, mask_key: str | None = Non
         raise ParameterError(f"folder must be a directory, got the file {str(where)!r}.")
     where.mkdir(parents=True, exist_ok=True)
     written = [_write_csv(shown, name, where / f"{name}.csv") for name in _TABLES]
-    return written + [_write_graphml(ring, where / f"{ring.ring_id}.graphml") for ring in shown.rings]
+    return written + [
+        _write_graphml(ring, where / f"{ring.ring_id}.graphml") for ring in shown.rings
+    ]
 
 
 def _write_csv(result: RingResult, table: str, path: Path) -> Path:

@@ -200,9 +200,7 @@ def _window(window: float | str, events: _Events, budget: int, repeats: int, rng
         return check_number(window, "window", gt=0, hint="Seconds; 60 suits shares and likes.")
     random = np.random.default_rng(rng)
     shuffled = _shuffled(events, random)
-    stands_out = [
-        _n_repeated(events, span, budget, repeats, shuffled) for span in WINDOWS
-    ]
+    stands_out = [_n_repeated(events, span, budget, repeats, shuffled) for span in WINDOWS]
     return WINDOWS[int(np.argmax(stands_out))]
 
 
@@ -297,7 +295,9 @@ def _rings(
     ]
     order = sorted(range(n_rings), key=lambda i: (-found[i][2], found[i][0][0].account_id))
     return tuple(
-        Ring(f"R{rank + 1:03d}", found[i][0], found[i][1], found[i][2], float(worst[i]), found[i][3])
+        Ring(
+            f"R{rank + 1:03d}", found[i][0], found[i][1], found[i][2], float(worst[i]), found[i][3]
+        )
         for rank, i in enumerate(order)
     )
 

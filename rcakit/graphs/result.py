@@ -182,7 +182,9 @@ class RingResult(Result):
         ring = self.ring(ring_id)
         check_choice(view, "view", ("overview", "accounts", "bipartite", "timeline"))
         if view == "timeline":
-            return charts.joins([_member_row(ring, i) for i in range(len(ring.members))], title=ring.reason)
+            return charts.joins(
+                [_member_row(ring, i) for i in range(len(ring.members))], title=ring.reason
+            )
         from rcakit.graphs.exporting import graph_of
 
         projected = view != "bipartite"
@@ -206,7 +208,9 @@ class RingResult(Result):
         from scipy.stats import poisson
 
         n_rings = len(self.rings)
-        lower = max(n_rings - float(poisson.ppf(0.975, self.expected_false)), 0.0) if n_rings else 0.0
+        lower = (
+            max(n_rings - float(poisson.ppf(0.975, self.expected_false)), 0.0) if n_rings else 0.0
+        )
         upper = float(n_rings)
         return Finding(
             claim=self._claim(),
@@ -237,7 +241,9 @@ class RingResult(Result):
 
     def _defects(self) -> list[Finding]:
         return [
-            withheld("data_quality", note, why="Counted, not estimated.", unit="rows", method="count")
+            withheld(
+                "data_quality", note, why="Counted, not estimated.", unit="rows", method="count"
+            )
             for note in self.notes
         ]
 

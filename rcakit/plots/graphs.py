@@ -55,8 +55,12 @@ def node_link(graph: "nx.Graph", *, title: str) -> "alt.TopLevelMixin":
     alt = theme.altair()
     drawn, left_out = _largest_part(graph)
     place = _places(drawn)
-    links = [_link(place, first, second, values) for first, second, values in drawn.edges(data=True)]
-    nodes = [_node(place, node, values, drawn.degree(node)) for node, values in drawn.nodes(data=True)]
+    links = [
+        _link(place, first, second, values) for first, second, values in drawn.edges(data=True)
+    ]
+    nodes = [
+        _node(place, node, values, drawn.degree(node)) for node, values in drawn.nodes(data=True)
+    ]
     subtitle = f"{left_out} nodes with less evidence are not drawn" if left_out else ""
     axis = {"axis": None, "scale": alt.Scale(domain=[-1.15, 1.15])}
     lines = (
@@ -144,7 +148,9 @@ def tracks(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelMix
         y=alt.Y("n:Q", title="accounts in the ring"),
         color=alt.Color("track:N"),
     )
-    marks = base.mark_point(filled=True, size=70).encode(shape="event:N", tooltip=["track:N", "event:N"])
+    marks = base.mark_point(filled=True, size=70).encode(
+        shape="event:N", tooltip=["track:N", "event:N"]
+    )
     headed = alt.Title(**theme.titled(title))
     return alt.layer(base.mark_line(), marks, title=headed, width=680, height=260)
 

@@ -17,7 +17,6 @@ __all__ = [
     "Groups",
     "accounts_in_pairs",
     "attribute_weight",
-    "conductance_split",
     "count_above",
     "degree_cap",
     "expected_false",
@@ -49,11 +48,6 @@ _FALL = 1.5
 _PRIOR_GROUPS = 5.0
 _SLOWEST_FALL = 0.05
 _HALVINGS = 40
-
-# A group is halved when less than this share of the lighter half's evidence crosses the cut; larger
-# groups than this are not looked at, because the cut needs a dense table.
-_THREAD = 0.05
-_DENSE = 2_000
 
 # Accounts whose pairs are counted at once.
 _BLOCK = 50_000
@@ -284,7 +278,6 @@ def find_groups(
     local, pairs, edges = _worth_a_look(pairs, edges, n_accounts, min_size)
     tree = [_level(pairs, edges, weight, len(local), bar) for bar in levels]
     chosen, benign = _choose(tree, min_size)
-    chosen = _split_loose(chosen, pairs, edges, weight, min_size)
     label = np.full(n_accounts, -1, dtype=np.int64)
     label[local] = chosen
     score = robust_score(group_evidence(chosen, *edges, weight))
@@ -342,38 +335,6 @@ def _choose(tree: list[tuple[Ints, Ints, Floats]], min_size: int) -> tuple[Ints,
     return _renumbered(chosen), benign[np.isfinite(benign)]
 
 
-def _split_loose(
-    label: Ints,
-    pairs: tuple[Ints, Ints, Floats],
-    edges: tuple[Ints, Ints],
-    weight: Floats,
-    min_size: int,
-) -> Ints:
-    """Halve groups that hang together by a thread when each half is a group of its own."""
-    size = np.bincount(label[label >= 0], minlength=1)
-    first, second, evidence = pairs
-    queue = [int(number) for number in np.flatnonzero((size >= 2 * min_size) & (size <= _DENSE))]
-    label, last = label.copy(), int(label.max(initial=-1))
-    while queue:
-        number = queue.pop()
-        members = np.flatnonzero(label == number)
-        local = np.searchsorted(members, np.arange(len(label)))
-        own = (label[first] == number) & (label[second] == number)
-        side, conductance = conductance_split(
-            local[first[own]], local[second[own]], evidence[own], len(members)
-        )
-        if conductance > _THREAD or min(side.sum(), (~side).sum()) < min_size:
-            continue
-        halves = np.full(len(label), -1, dtype=np.int64)
-        halves[members] = side
-        if (robust_score(group_evidence(halves, *edges, weight, 2)) <= 0).any():
-            continue
-        last += 1
-        label[members[side]] = last
-        queue += [half for half in (number, last) if (label == half).sum() >= 2 * min_size]
-    return _renumbered(label)
-
-
 def _fresh(chosen: Ints, label: Ints) -> Ints:
     return label + int(chosen.max(initial=-1)) + 1
 
@@ -426,6 +387,7 @@ def _benign_tail(score: Floats, benign: Floats) -> Floats:
 
 def _truncated_rate(excess: Floats, width: float) -> float:
     """Fit the rate of an exponential that was only seen up to `width`, drawn towards `_FALL`."""
+
     def mean(rate: float) -> float:
         return 1 / rate - width / float(np.expm1(rate * width))
 
@@ -477,34 +439,3 @@ def rewire(
     cell = np.sort(shuffled * width + attribute)
     cell = cell[np.r_[True, cell[1:] != cell[:-1]][: len(cell)]]
     return cell // width, cell % width
-
-
-def conductance_split(first: Ints, second: Ints, evidence: Floats, n: int) -> tuple[Bools, float]:
-    """Halve a group where it hangs together least.
-
-    Returns
-    -------
-    side, conductance
-        Which half each account is in, and the evidence across over the evidence of the lighter
-        half (0: two groups; 1: no halves to be seen).
-
-    Notes
-    -----
-    Sweep cut over the second eigenvector of the normalised Laplacian (Chung 1997, Spectral Graph
-    Theory, section 2.4).
-    """
-    table = np.zeros((n, n))
-    table[first, second] = table[second, first] = evidence
-    volume = table.sum(axis=1)
-    root = 1.0 / np.sqrt(np.maximum(volume, 1e-12))
-    vector = np.linalg.eigh(root[:, None] * table * root)[1][:, -2] * root
-    order = np.argsort(vector, kind="stable")
-    sorted_table = table[np.ix_(order, order)]
-    left = np.cumsum(volume[order])[:-1]
-    inside = 2 * np.cumsum(np.tril(sorted_table, -1).sum(axis=1))[:-1]
-    lighter = np.maximum(np.minimum(left, volume.sum() - left), 1e-12)
-    conductance = (left - inside) / lighter
-    cut = int(np.argmin(conductance))
-    side = np.zeros(n, dtype=np.bool_)
-    side[order[: cut + 1]] = True
-    return side, float(conductance[cut])

@@ -13,7 +13,12 @@ START = dt.datetime(2026, 3, 1)
 def ring_rows(name: str = "bad", size: int = 12, *, day: int = 10) -> list[tuple]:
     """Make one ring: three types of attribute, each in overlapping groups of three."""
     return [
-        (f"{name}{i}", f"{name}-{kind}{(i + shift) // 3}", kind, START + dt.timedelta(days=day, hours=i))
+        (
+            f"{name}{i}",
+            f"{name}-{kind}{(i + shift) // 3}",
+            kind,
+            START + dt.timedelta(days=day, hours=i),
+        )
         for i in range(size)
         for kind, shift in (("device", 0), ("card", 1), ("phone", 2))
     ]

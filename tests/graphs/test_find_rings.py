@@ -96,8 +96,8 @@ def test_known_accounts_never_change_scores(world):
 
 def test_account_of_two_rings_is_listed_in_both():
     """An account tied firmly to a second ring appears there as well, not as core."""
-    rows = ring_rows("left", 30) + ring_rows("right", 30)
-    both = [("left0", "right-device1", "device", START), ("left0", "right-card1", "card", START)]
+    rows = ring_rows("left") + ring_rows("right")
+    both = [("left0", "right-device1", "device", START), ("left0", "right-card3", "card", START)]
     found = find_rings(ring_table(rows + both), max_false_share=0.5, **COLUMNS)
     listed = [r["ring_id"] for r in found.to_records("members") if r["account_id"] == "left0"]
     assert len(found.rings) == 2
@@ -191,8 +191,15 @@ def test_contract_columns_come_first(world):
     found = find_rings(world, time="first_seen_at", **COLUMNS)
     assert isinstance(found, RingResult)
     assert found.to_frame().columns[:9] == [
-        "ring_id", "n_accounts", "score", "n_shared_attributes", "n_confirmations",
-        "started_at", "ended_at", "known_bad_count", "reason",
+        "ring_id",
+        "n_accounts",
+        "score",
+        "n_shared_attributes",
+        "n_confirmations",
+        "started_at",
+        "ended_at",
+        "known_bad_count",
+        "reason",
     ]
     for name in ("rings", "members", "evidence"):
         assert list(found.to_records(name)[0]) == list(found.tables[name])

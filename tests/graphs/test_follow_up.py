@@ -44,8 +44,11 @@ def test_pagerank_equals_networkx():
     there = table > 0
     chain = (table / table.sum(1, keepdims=True)) @ (there / there.sum(0)).T
     expected = nx.pagerank(
-        nx.from_numpy_array(chain, create_using=nx.DiGraph), alpha=0.85,
-        personalization={0: 1.0}, tol=1e-12, max_iter=1000,
+        nx.from_numpy_array(chain, create_using=nx.DiGraph),
+        alpha=0.85,
+        personalization={0: 1.0},
+        tol=1e-12,
+        max_iter=1000,
     )
     ours = personalised_pagerank(edges, weight, np.array([0]), n_accounts=4)
     assert ours == pytest.approx([expected[i] for i in range(4)], abs=1e-8)

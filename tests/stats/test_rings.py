@@ -102,14 +102,3 @@ def test_accounts_in_pairs_by_brute_force(edges):
     held = [set(attribute[account == a].tolist()) for a in range(16)]
     brute = [any(len(held[a] & held[b]) > 1 for b in range(16) if b != a) for a in range(16)]
     assert rings.accounts_in_pairs(account, attribute, 16).tolist() == brute
-
-
-def test_conductance_splits_two_cliques():
-    """Two triangles joined by one thin pair are cut there."""
-    first, second = np.array([0, 0, 1, 3, 3, 4, 2]), np.array([1, 2, 2, 4, 5, 5, 3])
-    evidence = np.array([1, 1, 1, 1, 1, 1, 0.1])
-    side, conductance = rings.conductance_split(first, second, evidence, 6)
-    assert set(map(frozenset, (np.flatnonzero(side), np.flatnonzero(~side)))) == {
-        frozenset({0, 1, 2}), frozenset({3, 4, 5}),
-    }
-    assert conductance == pytest.approx(0.1 / 6.1)
