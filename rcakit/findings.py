@@ -28,7 +28,14 @@ __all__ = [
 ]
 
 Kind = Literal[
-    "data_quality", "change", "driver", "matched_change", "ruled_out", "effect", "verdict"
+    "data_quality",
+    "change",
+    "driver",
+    "matched_change",
+    "ruled_out",
+    "effect",
+    "verdict",
+    "concentration",
 ]
 Strength = Literal["strong", "moderate", "weak", "withheld"]
 
