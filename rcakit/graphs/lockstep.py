@@ -14,10 +14,10 @@ from rcakit.stats.rings import group_labels
 from rcakit.validation import check_integer, check_number, refusal
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from collections.abc import Collection
 
     import polars as pl
+    from numpy.typing import NDArray
 
 __all__ = ["WINDOWS", "find_lockstep"]
 

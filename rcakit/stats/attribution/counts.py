@@ -1,5 +1,6 @@
 """Attribute a change of counts, or of sums of row values, to segments."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -43,6 +44,7 @@ def attribute_counts(
     max_segments: int = 20,
     alpha: float = 0.01,
     confidence_level: float = 0.95,
+    hierarchy: Sequence[search.Nesting] = (),
 ) -> Attribution:
     """Name the segments that explain a change of counts, or say that none does.
 
@@ -65,6 +67,9 @@ def attribute_counts(
         Probability of naming anything, a segment or a broad change, when nothing happened.
     confidence_level
         Of all intervals.
+    hierarchy
+        Dimensions whose values lie inside those of another; the outer value is named when the rest of it
+        moved too, or when it holds nothing else.
 
     Notes
     -----
@@ -102,6 +107,7 @@ def attribute_counts(
         alpha=alpha,
         max_segments=max_segments,
         confidence_level=confidence_level,
+        hierarchy=hierarchy,
     )
     if not is_cut:
         return conclusion
@@ -198,12 +204,18 @@ def _attribute(
     alpha: float,
     max_segments: int,
     confidence_level: float,
+    hierarchy: Sequence[search.Nesting] = (),
 ) -> Attribution:
     """Search, describe, conclude."""
     log_weight, n_candidates = weights
     level = alpha * _SHARE_OF_ALPHA_FOR_SEGMENTS
     finder = search.Search(
-        lattice, columns, model=search.CountModel(noise), log_weight=log_weight, alpha=level
+        lattice,
+        columns,
+        model=search.CountModel(noise),
+        log_weight=log_weight,
+        alpha=level,
+        hierarchy=hierarchy,
     )
     leads = search.leads(lattice, search.distance_from_past(lattice.sums) - log_weight)
     finder.run(max_segments=max_segments)
