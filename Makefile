@@ -44,6 +44,10 @@ docs: .venv/.dev  ## Build the documentation into docs/_build
 
 bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.spikes_room
+	$(BIN)/python -m benchmarks.spikes_quality rcakit
+	$(BIN)/python -m benchmarks.spikes_speed
+	$(BIN)/python -m benchmarks.noufaily_scenarios run
 	$(BIN)/python -m benchmarks.drivers_counts
 	$(BIN)/python -m benchmarks.drivers_rates
 	$(BIN)/python -m benchmarks.drivers_amounts

@@ -35,6 +35,7 @@ __all__ = [
     "hand_back",
     "library",
     "parse_times",
+    "with_local_day",
     "without_missing",
 ]
 
@@ -227,6 +228,32 @@ def without_missing(data: Any, names: Sequence[str]) -> Any:
     schema = _schema(frame)
     kept = frame.filter(*(~_is_missing(name, schema[name]) for name in names))
     return kept.to_native()
+
+
+def with_local_day(
+    data: Any, *, time: str, name: str, tz: str = "UTC", shift: dt.timedelta = dt.timedelta(0)
+) -> Any:
+    """Add a column with the local day of a time, for a table that has two times per row.
+
+    Parameters
+    ----------
+    data
+        Table in any supported engine; never changed.
+    time
+        Timestamp or date column, such as the time of arrival.
+    name
+        Column to add; naive local midnights.
+    tz
+        Time zone of the local days.
+    shift
+        Added to the time first, so that a day may end at another hour than midnight.
+    """
+    check_columns(data, (time,))
+    import narwhals as nw
+
+    frame = _with_local_time(_at_home_if_needed(_narwhal(data), time), time, tz)
+    local = nw.col(_LOCAL) + shift if shift else nw.col(_LOCAL)
+    return frame.with_columns(local.dt.truncate("1d").alias(name)).drop(_LOCAL).to_native()
 
 
 def count_duplicates(data: Any) -> int:

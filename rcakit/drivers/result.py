@@ -294,6 +294,11 @@ class DriverResult(Result):
                 "segment stands out."
             )
         if numbers.verdict == "broad":
+            if numbers.segments:
+                return (
+                    f"The change is broad-based: {total}, and the segments that stand out hold "
+                    "less than half of it."
+                )
             return (
                 f"The change is broad-based: {total}, and no segment explains it; everything "
                 "moved together."

@@ -39,13 +39,14 @@ def observed_and_expected(
     keys: Sequence[str] = (),
     unit: str,
     title: str,
+    every: str = "1d",
 ) -> "alt.TopLevelMixin":
     """Draw observed counts over the band of what was expected; incidents are shaded.
 
     Several series are drawn as small multiples, at most twelve, those with incidents first.
     """
     alt = theme.altair()
-    rows = [_row(period, keys) for period in periods if not math.isnan(period["observed"])]
+    rows = [_row(period, keys) for period in periods]
     shaded = [_shade(incident, keys, rows) for incident in incidents]
     names = list(dict.fromkeys([row["series"] for row in (*shaded, *rows)]))[:_SMALL_MULTIPLES]
     panels = [
@@ -54,6 +55,7 @@ def observed_and_expected(
             [row for row in shaded if row["series"] == name],
             unit=unit,
             name=name if keys else "",
+            step={"1h": "hour", "1d": "day", "1w": "week", "1mo": "month"}[every],
         )
         for name in names
     ]
@@ -77,7 +79,7 @@ def _shade(
     return {
         "series": _name(incident, keys),
         "from": str(incident["started_at"]),
-        "to": f"{last}T23:59:59",
+        "to": str(last) if ":" in str(last) else f"{last}T23:59:59",
         "what": incident["kind"].replace("_", " "),
         "direction": "up" if incident["excess"] > 0 else "down",
     }
@@ -88,19 +90,25 @@ def _name(row: Mapping[str, Any], keys: Sequence[str]) -> str:
 
 
 def _panel(
-    rows: list[dict[str, Any]], shaded: list[dict[str, Any]], *, unit: str, name: str
+    rows: list[dict[str, Any]],
+    shaded: list[dict[str, Any]],
+    *,
+    unit: str,
+    name: str,
+    step: str,
 ) -> "alt.LayerChart":
     alt = theme.altair()
     x = alt.X("day:T", title=None)
     base = alt.Chart(alt.Data(values=rows), width=680, height=110 if name else 260)
     tips = [
-        alt.Tooltip("day:T", title="day"),
+        alt.Tooltip("day:T", title=step, format="%Y-%m-%d %H:%M" if step == "hour" else "%Y-%m-%d"),
         alt.Tooltip("observed:Q", title="observed", format=".4~g"),
         alt.Tooltip("expected:Q", title="expected", format=".4~g"),
         alt.Tooltip("expected_lower:Q", title="expected, at least", format=".4~g"),
         alt.Tooltip("expected_upper:Q", title="expected, at most", format=".4~g"),
     ]
-    label = f"{wording.visible(unit)} per day" + (f", {name}" if name else "")
+    # A panel is named over it: a long name would not fit along its axis.
+    label = f"{wording.visible(unit)} per {step}"
     band = base.mark_area(color=theme.BAND, opacity=0.45).encode(
         x=x, y=alt.Y("expected_lower:Q", title=label), y2="expected_upper:Q"
     )
@@ -119,4 +127,7 @@ def _panel(
             tooltip=[alt.Tooltip("what:N", title="incident"), alt.Tooltip("from:T", title="from")],
         )
     )
-    return alt.layer(shade, band, line, points)
+    drawn = alt.layer(shade, band, line, points)
+    return (
+        drawn.properties(title=alt.Title(text=name, anchor="start", fontSize=12)) if name else drawn
+    )

@@ -1,40 +1,70 @@
-"""Join odd days to incidents: kind, onset, peak, end, and the excess with its interval."""
+"""Join odd periods to incidents: kind, onset, peak, end, and the excess with its interval."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rcakit.spikes.grid import Grid
-from rcakit.stats.baselines import Baseline
-from rcakit.stats.negative_binomial import lower_tail, quantile, upper_tail
+from rcakit.spikes.engines import MIN_HISTORY, Followed, forecast_from
+from rcakit.spikes.grid import ALL, Grid
+from rcakit.stats.negative_binomial import quantile
+from rcakit.stats.scans import Law
 
-__all__ = ["Direction", "Incident", "IncidentKind", "find_incidents", "scan_pvalues"]
+__all__ = ["Incident", "IncidentKind", "find_incidents", "nest"]
 
 Floats = NDArray[np.float64]
-Direction = Literal["up", "down", "both"]
 IncidentKind = Literal["spike", "drop", "level_shift_up", "level_shift_down"]
+Period = dt.date | dt.datetime
 
-# A mild rise that lasts shows in a sum of days before it shows in one.
-_WINDOWS = (1, 3, 7)
-# Odd days at most this far apart belong to one incident.
-_JOIN_DAYS = 2
-# An incident that lasts this long is a new level.
-_SHIFT_DAYS = 10
+# Odd periods at most this far apart belong to one incident.
+_JOIN = 2
+# An incident may have begun this many periods before the window that gave the alarm.
+_LOOK_BACK = 3
+# How far an incident is followed; one that lasts this long has become the usual level.
+_HORIZON = {"1h": 72, "1d": 28, "1w": 12, "1mo": 6}
+# From this length on an incident is a new level, and from this one if it has not ended.
+_SHIFT = {"1h": 48, "1d": 14, "1w": 6, "1mo": 4}
+_SHIFT_ONGOING = {"1h": 24, "1d": 7, "1w": 4, "1mo": 3}
+# A return to what was expected before an incident lies within this many standard deviations.
+_RETURN_Z = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Days on which one series was not what its past had promised."""
+    """Periods in which one series was not what its past had promised.
 
+    Attributes
+    ----------
+    number
+        1 for the strongest.
+    series
+        Key values.
+    kind
+        Spike and drop pass; a level shift stays.
+    started_at, ended_at, last_day, peak_at
+        First and last period, the last one seen, and the one farthest from its expectation;
+        ``ended_at`` is None while it goes on.
+    observed, expected
+        Sums over the incident; the expectation is made from the periods before it. Of a gauge,
+        the values at the peak.
+    excess, excess_ci_lower, excess_ci_upper, rel_effect
+        Observed less expected, with the interval of the prediction.
+    pvalue, qvalue
+        Of the strongest period.
+    parent
+        Number of the incident of a total that this one is a part of.
+    """
+
+    number: int
     series: tuple[Any, ...]
     kind: IncidentKind
-    started_at: dt.date
-    ended_at: dt.date | None
-    last_day: dt.date
-    peak_at: dt.date
+    started_at: Period
+    ended_at: Period | None
+    last_day: Period
+    peak_at: Period
+    n_periods: int
     observed: float
     expected: float
     excess: float
@@ -43,149 +73,269 @@ class Incident:
     rel_effect: float
     pvalue: float
     qvalue: float
+    parent: int | None = None
 
 
-def scan_pvalues(
-    counts: Floats, baseline: Baseline, *, direction: Direction
-) -> tuple[Floats, NDArray[np.int64]]:
-    """Return the p-value of each day and the signed window that gave it.
+@dataclass(slots=True)
+class _Candidate:
+    """Neighbouring alarms of one series on one side."""
 
-    For each window length the sum of the last days is compared with the sum of their predictions;
-    the smallest p-value counts, times the number of windows and of directions that were tried.
-
-    Returns
-    -------
-    pvalue
-        Shape (n_series, n_days); nan without prediction.
-    span
-        Window length in days, negative when the sum is too low; same shape.
-    """
-    pvalue = np.full(counts.shape, np.nan)
-    span = np.zeros(counts.shape, dtype=np.int64)
-    tries = len(_WINDOWS) * (2 if direction == "both" else 1)
-    for window in _WINDOWS:
-        observed, mean, variance = _window_sums(counts, baseline, window)
-        known = np.isfinite(mean)
-        for sign in {"up": (1,), "down": (-1,), "both": (1, -1)}[direction]:
-            tail = upper_tail if sign > 0 else lower_tail
-            p = np.full(counts.shape, np.nan)
-            p[known] = np.minimum(tail(observed[known], mean[known], variance[known]) * tries, 1)
-            better = known & ~(pvalue <= p)
-            pvalue[better], span[better] = p[better], sign * window
-    return pvalue, span
-
-
-def _window_sums(counts: Floats, baseline: Baseline, window: int) -> tuple[Floats, Floats, Floats]:
-    """Return observed sum, predicted sum and its variance over the last days; nan if not all known."""
-    known = np.isfinite(counts) & np.isfinite(baseline.expected)
-    mean = _trailing(np.where(known, baseline.expected, np.nan), window)
-    noise = _trailing(np.where(known, baseline.dispersion * baseline.expected, np.nan), window)
-    shared = mean**2 * baseline.level_variance  # an error of the level does not average out
-    return _trailing(np.where(known, counts, np.nan), window), mean, noise + shared
-
-
-def _trailing(values: Floats, window: int) -> Floats:
-    total = np.full(values.shape, np.nan)
-    if values.shape[1] >= window:
-        slices = np.lib.stride_tricks.sliding_window_view(values, window, axis=1)
-        total[:, window - 1 :] = slices.sum(-1)
-    return total
+    row: int
+    sign: int
+    first: int
+    last: int
+    pvalue: float
+    qvalue: float
+    freeze_at: int = 0
+    until: int = 0
+    law: Law | None = None
+    days: NDArray[np.int64] | None = None
 
 
 def find_incidents(
     grid: Grid,
-    baseline: Baseline,
+    followed: Followed,
     *,
-    pvalue: Floats,
     qvalue: Floats,
     is_odd: NDArray[np.bool_],
-    span: NDArray[np.int64],
     tail: float,
+    offset: int = 0,
 ) -> tuple[Incident, ...]:
-    """Join odd days of each series, largest relative surprise first.
+    """Join odd periods of each series, most surprising first.
 
-    The excess is observed minus predicted over the incident, with the prediction made from the
-    days before it; its interval is that of the prediction, so it covers the events that were
-    really added.
+    Parameters
+    ----------
+    grid, followed
+        Counts and forecasts.
+    qvalue, is_odd
+        Judgement of each period, shape (n_series, n_periods).
+    tail
+        Probability below the interval of an excess.
+    offset
+        Columns by which the grid starts after the very first period.
+
+    Notes
+    -----
+    For each group of alarms the forecast is made blind from three periods before the first alarm
+    on: the expectation of an incident rests on the periods before it alone. Against that
+    expectation the incident is cut to the stretch whose scores beyond half of its own effect add
+    up highest. What follows an incident on the other side and is what was expected before it is
+    its end, not another incident.
     """
-    variance = baseline.variance()
-    score = (grid.counts - baseline.expected) / np.sqrt(np.maximum(variance, 1e-12))
-    found = [
-        _incident(grid, baseline, row, days, sign, pvalue=pvalue, qvalue=qvalue, tail=tail)
-        for row in np.flatnonzero(is_odd.any(1)).tolist()
-        for sign in (1, -1)
-        for days in _runs(is_odd[row] & (np.sign(span[row]) == sign), span[row], sign * score[row])
-    ]
-    return tuple(sorted(found, key=lambda item: (item.pvalue, -abs(item.excess))))
+    candidates = _candidates(grid, followed, qvalue, is_odd)
+    if not candidates:
+        return ()
+    for item in candidates:
+        item.freeze_at = max(MIN_HISTORY - offset, item.first - _LOOK_BACK, 0)
+        if grid.every in {"1w", "1mo"}:
+            item.freeze_at = max(0, item.first - 1)
+        item.until = min(item.last + 1 + _HORIZON[grid.every], len(grid.days))
+    for item in candidates:
+        item.law = forecast_from(grid, followed, item.row, item.freeze_at, item.until)
+        item.days = _extent(grid, item)
+    kept = [item for row in _by_row(candidates) for item in _distinct(grid, row)]
+    found = [_incident(grid, followed, item, tail) for item in kept]
+    ordered = sorted(found, key=lambda item: (item.pvalue, -abs(item.excess)))
+    return tuple(replace(item, number=i) for i, item in enumerate(ordered, 1))
 
 
-def _runs(
-    odd: NDArray[np.bool_], span: NDArray[np.int64], score: Floats
-) -> list[NDArray[np.int64]]:
-    """Return the days of each incident: odd days with their windows, cut to where the excess is."""
-    days: set[int] = set()
-    for day in np.flatnonzero(odd).tolist():
-        days |= set(range(max(0, day - abs(int(span[day])) + 1), day + 1))
-    ordered = np.array(sorted(days), dtype=np.int64)
-    if not len(ordered):
-        return []
-    joined = np.split(ordered, np.flatnonzero(np.diff(ordered) > _JOIN_DAYS) + 1)
-    return [_densest(np.arange(run[0], run[-1] + 1), score) for run in joined]
+def _candidates(
+    grid: Grid, followed: Followed, qvalue: Floats, is_odd: NDArray[np.bool_]
+) -> list[_Candidate]:
+    out = []
+    for row in np.flatnonzero(is_odd.any(axis=1)).tolist():
+        for sign in (1, -1):
+            odd = np.flatnonzero(is_odd[row] & (np.sign(followed.span[row]) == sign))
+            if not len(odd):
+                continue
+            begins = np.maximum(odd - np.abs(followed.span[row, odd]) + 1, 0)
+            # Alarms whose windows come within reach of the alarms before them join.
+            apart = np.flatnonzero(begins[1:] - odd[:-1] > _JOIN) + 1
+            for part in np.split(np.arange(len(odd)), apart):
+                days = odd[part]
+                out.append(
+                    _Candidate(
+                        row,
+                        sign,
+                        int(begins[part].min()),
+                        int(days[-1]),
+                        float(np.nanmin(followed.pvalue[row, days])),
+                        float(np.nanmin(qvalue[row, days])),
+                    )
+                )
+    return out
 
 
-def _densest(days: NDArray[np.int64], score: Floats) -> NDArray[np.int64]:
-    """Return the stretch of days whose scores beyond one standard deviation add up highest.
+def _by_row(candidates: list[_Candidate]) -> list[list[_Candidate]]:
+    rows: dict[int, list[_Candidate]] = {}
+    for item in candidates:
+        rows.setdefault(item.row, []).append(item)
+    return [sorted(row, key=lambda item: item.first) for row in rows.values()]
 
-    A window that raised the alarm may begin before the incident did (Bentley 1984, Communications
-    of the ACM 27, 865-871: maximum sum of a contiguous stretch).
+
+def _extent(grid: Grid, item: _Candidate) -> NDArray[np.int64]:
+    """Return the periods of an incident: cut, or drawn out, to where the excess is.
+
+    The score is what a period lies beyond its expectation in standard deviations; half of the
+    incident's own effect is subtracted, the reference value of a cumulative sum (Page 1954,
+    Biometrika 41, 100-115), and the stretch with the highest sum is taken (Bentley 1984,
+    Communications of the ACM 27, 865-871).
     """
-    gains = np.concatenate([[0.0], np.cumsum(np.nan_to_num(score[days]) - 1.0)])
-    lowest = np.minimum.accumulate(gains)
-    end = int(np.argmax(gains - lowest))
-    start = int(np.argmin(gains[: end + 1]))
-    return days[start:end] if end > start else days
+    law = item.law
+    assert law is not None
+    y = grid.counts[item.row, item.freeze_at : item.until]
+    score = item.sign * (y - law.expected) / np.sqrt(np.maximum(law.variance(), 1e-12))
+    core = slice(item.first - item.freeze_at, item.last + 1 - item.freeze_at)
+    effect = float(np.nanmax(score[core])) if np.isfinite(score[core]).any() else 1.0
+    lasting = float(np.nanmedian(score[core])) if np.isfinite(score[core]).any() else 1.0
+    reference = np.clip(max(lasting, effect / 4) / 2, 0.5, 4.0)
+    gains = np.where(np.isfinite(score), score - reference, 0.0)
+    start, end = _densest(gains, core)
+    days = np.arange(item.freeze_at + start, item.freeze_at + end)
+    known = np.isfinite(y[start:end]) & np.isfinite(law.expected[start:end])
+    while len(known) and not known[-1]:
+        days, known = days[:-1], known[:-1]
+    return days if len(days) else np.arange(item.first, item.last + 1)
 
 
-def _incident(
-    grid: Grid,
-    baseline: Baseline,
-    row: int,
-    days: NDArray[np.int64],
-    sign: int,
-    *,
-    pvalue: Floats,
-    qvalue: Floats,
-    tail: float,
-) -> Incident:
-    days = days[np.isfinite(grid.counts[row, days]) & np.isfinite(baseline.expected[row, days])]
-    observed = float(grid.counts[row, days].sum())
-    expected = float(baseline.expected[row, days].sum())
-    noise = float((baseline.dispersion[row, days] * baseline.expected[row, days]).sum())
-    variance = noise + expected**2 * float(baseline.level_variance[row, days[0]])
-    low, high = (float(quantile(p, expected, variance)) for p in (tail, 1 - tail))
-    gap = grid.counts[row, days] - baseline.expected[row, days]
-    is_ongoing = days[-1] >= len(grid.days) - _JOIN_DAYS
-    last_day = grid.days[days[-1]]
+def _densest(gains: Floats, core: slice) -> tuple[int, int]:
+    """Return the stretch of highest sum among those that share a period with the core."""
+    total = np.concatenate([[0.0], np.cumsum(gains)])
+    start = int(np.argmin(total[: core.stop]))
+    end = int(np.argmax(total[max(start, core.start) + 1 :])) + max(start, core.start) + 1
+    return start, end
+
+
+def _distinct(grid: Grid, row: list[_Candidate]) -> list[_Candidate]:
+    """Leave out alarms that belong to an earlier incident, or are the return from it."""
+    kept: list[_Candidate] = []
+    for item in row:
+        owner = next((other for other in kept if _belongs(grid, item, other)), None)
+        if owner is None:
+            kept.append(item)
+        elif owner.sign == item.sign:
+            owner.pvalue = min(owner.pvalue, item.pvalue)
+            owner.qvalue = min(owner.qvalue, item.qvalue)
+    return kept
+
+
+def _belongs(grid: Grid, item: _Candidate, other: _Candidate) -> bool:
+    days, mine = other.days, item.days
+    assert days is not None
+    assert mine is not None
+    if item.sign == other.sign:
+        return bool(mine[0] <= days[-1] + _JOIN)
+    if mine[0] <= days[-1] and mine[-1] >= days[0] and item.pvalue >= other.pvalue:
+        return True
+    if len(days) >= _SHIFT[grid.every] or mine[0] > other.until - 1:
+        return False
+    law = other.law
+    assert law is not None
+    part = mine[(mine >= other.freeze_at) & (mine < other.until)] - other.freeze_at
+    y = grid.counts[item.row, part + other.freeze_at]
+    known = np.isfinite(y) & np.isfinite(law.expected[part])
+    part, y = part[known], y[known]
+    if not len(part):
+        return False
+    spread = np.sqrt(
+        law.noise[part].sum() + (law.expected[part] * np.sqrt(law.error[part])).sum() ** 2
+    )
+    return bool(abs(y.sum() - law.expected[part].sum()) < _RETURN_Z * spread)
+
+
+def _incident(grid: Grid, followed: Followed, item: _Candidate, tail: float) -> Incident:
+    law, days = item.law, item.days
+    assert law is not None
+    assert days is not None
+    at = days - item.freeze_at
+    known = np.isfinite(grid.counts[item.row, days]) & np.isfinite(law.expected[at])
+    seen, at = days[known], at[known]
+    gap = grid.counts[item.row, seen] - law.expected[at]
+    peak = int(np.argmax(item.sign * gap))
+    if followed.family == "gauge":
+        at, counted = at[[peak]], seen[[peak]]
+    else:
+        counted = seen
+    observed = float(grid.counts[item.row, counted].sum())
+    expected = float(law.expected[at].sum())
+    low, high = _interval(grid, followed, item, law, at, counted, tail)
+    is_ongoing = days[-1] >= len(grid.days) - _JOIN
+    last_day = grid.days[int(days[-1])]
     return Incident(
-        series=grid.series[row],
-        kind=_kind(len(days), sign),
-        started_at=grid.days[days[0]],
+        number=0,
+        series=grid.series[item.row],
+        kind=_kind(grid, len(days), item.sign, is_ongoing=bool(is_ongoing)),
+        started_at=grid.days[int(days[0])],
         ended_at=None if is_ongoing else last_day,
         last_day=last_day,
-        peak_at=grid.days[days[int(np.argmax(sign * gap))]],
+        peak_at=grid.days[int(seen[peak])],
+        n_periods=len(days),
         observed=observed,
         expected=expected,
         excess=observed - expected,
-        # The middle of a skew prediction may lie outside it, where next to nothing is expected.
-        excess_ci_lower=observed - max(high, expected),
-        excess_ci_upper=observed - min(low, expected),
-        rel_effect=(observed - expected) / expected if expected > 0 else np.nan,
-        pvalue=float(np.nanmin(pvalue[row, days])),
-        qvalue=float(np.nanmin(qvalue[row, days])),
+        excess_ci_lower=min(observed - high, observed - expected),
+        excess_ci_upper=max(observed - low, observed - expected),
+        rel_effect=(observed - expected) / abs(expected) if expected else np.nan,
+        pvalue=item.pvalue,
+        qvalue=item.qvalue,
     )
 
 
-def _kind(n_days: int, sign: int) -> IncidentKind:
-    if n_days >= _SHIFT_DAYS:
+def _interval(
+    grid: Grid,
+    followed: Followed,
+    item: _Candidate,
+    law: Law,
+    at: NDArray[np.int64],
+    days: NDArray[np.int64],
+    tail: float,
+) -> tuple[float, float]:
+    """Return the prediction interval of the sum over the periods of an incident."""
+    mean = float(law.expected[at].sum())
+    # The error of the level is shared by all periods, so it adds up before it is squared.
+    shared = float((law.expected[at] * np.sqrt(law.error[at])).sum()) ** 2
+    variance = float(law.noise[at].sum()) + shared
+    if followed.family == "gauge":
+        from scipy.special import ndtri
+
+        reach = float(ndtri(1 - tail)) * np.sqrt(variance)
+        return mean - reach, mean + reach
+    unit = float(followed.unit_size[item.row, 0])
+    low, high = (
+        unit * float(quantile(p, max(mean / unit, 1e-6), variance / unit**2))
+        for p in (tail, 1 - tail)
+    )
+    if followed.family == "rate":
+        high = min(high, float(grid.exposure[item.row, days].sum()))
+    return low, high
+
+
+def _kind(grid: Grid, n_periods: int, sign: int, *, is_ongoing: bool) -> IncidentKind:
+    least = _SHIFT_ONGOING[grid.every] if is_ongoing else _SHIFT[grid.every]
+    if n_periods >= least:
         return "level_shift_up" if sign > 0 else "level_shift_down"
     return "spike" if sign > 0 else "drop"
+
+
+def nest(incidents: tuple[Incident, ...]) -> tuple[Incident, ...]:
+    """Put incidents of parts under those of their totals: same side, overlapping in time."""
+    out = []
+    for item in incidents:
+        tops = [
+            top
+            for top in incidents
+            if top is not item
+            and _is_total_of(top.series, item.series)
+            and (top.excess > 0) == (item.excess > 0)
+            and top.started_at <= item.last_day  # type: ignore[operator]
+            and item.started_at <= top.last_day  # type: ignore[operator]
+        ]
+        # The nearest total: the one with the fewest keys left open.
+        nearest = min(tops, key=lambda top: top.series.count(ALL), default=None)
+        out.append(replace(item, parent=nearest.number if nearest else None))
+    return tuple(out)
+
+
+def _is_total_of(total: tuple[Any, ...], part: tuple[Any, ...]) -> bool:
+    pairs = list(zip(total, part, strict=True))
+    return total != part and all(a in (ALL, b) for a, b in pairs)

@@ -1,7 +1,7 @@
 """SpikeResult: every day with what was expected, and the incidents."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,19 +10,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcakit import frames, wording
-from rcakit.findings import Finding
+from rcakit.findings import Finding, withheld
 from rcakit.results import Record, Result
+from rcakit.spikes.grid import ALL
 from rcakit.spikes.incidents import Incident
+from rcakit.spikes.state import State
 from rcakit.validation import check_period
 
 if TYPE_CHECKING:
     import altair as alt
+    import polars as pl
 
 __all__ = ["SpikeResult"]
 
 Floats = NDArray[np.float64]
+Period = dt.date | dt.datetime
 
-_METHOD = "weekday baseline with negative binomial noise, windows of 1, 3 and 7 days"
+_METHODS = {
+    "count": "Gamma-Poisson filter, negative binomial tails over 1, 2 and 5 periods",
+    "rate": "Gamma-Poisson filter, beta-binomial tails over 1, 2 and 5 periods",
+    "amount": "Gamma-Poisson filter of amounts in usual rows, tails over 1, 2 and 5 periods",
+    "gauge": "random walk with weekday drift, Student tails of changes over 1, 2 and 5 periods",
+    "regression": "robust quasi-Poisson regression, negative binomial tails over 1 and 2 periods",
+}
+_PANELS = 12
+_NAMED = 5
+_STEPS = {"1h": "hour", "1d": "day", "1w": "week", "1mo": "month"}
 _NOUN = {
     "spike": "a spike",
     "drop": "a drop",
@@ -38,9 +51,10 @@ class SpikeResult(Result):
     Attributes
     ----------
     keys, series, days
-        Key columns, key values of each series, and the days.
+        Key columns, key values of each series, and the periods.
     observed, expected, expected_lower, expected_upper, pvalue, qvalue, completeness
-        Shape (n_series, n_days). Expected is nan in the first two weeks.
+        Shape (n_series, n_periods). Expected is made from the periods before; nan in the first two
+        weeks. Where rows arrive late it is what should have arrived by now.
     is_anomalous
         Same shape.
     incidents
@@ -49,13 +63,23 @@ class SpikeResult(Result):
         Share of false alarms among all alarms.
     unit
         What is counted.
+    family
+        ``count``, ``rate``, ``amount`` or ``gauge``.
+    every
+        Length of a period.
+    false_alarms_per_week
+        Expected over all series; per period for weeks and months.
+    caveats
+        What a reader must know about these data.
+    state
+        Where the filters stood, for `detect(…, state=)`; None for weeks and months and short series.
     focus
         The days that the findings speak of; all days when None.
     """
 
     keys: tuple[str, ...]
     series: tuple[tuple[Any, ...], ...]
-    days: tuple[dt.date, ...]
+    days: tuple[Period, ...]
     observed: Floats
     expected: Floats
     expected_lower: Floats
@@ -68,6 +92,11 @@ class SpikeResult(Result):
     alpha: float
     unit: str
     library: frames.Library
+    family: str = "count"
+    every: str = "1d"
+    false_alarms_per_week: float = 0.0
+    caveats: tuple[str, ...] = ()
+    state: State | None = None
     focus: tuple[dt.date, dt.date] | None = None
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = MappingProxyType(
@@ -106,33 +135,63 @@ class SpikeResult(Result):
     )
 
     def to_records(self, table: str | None = None) -> list[Record]:
-        """Return one row per series and day, or one per incident."""
+        """Return one row per series and period, or one per incident."""
         if self._table(table) == "incidents":
-            return [self._incident_record(i, item) for i, item in enumerate(self.incidents, 1)]
+            return [self._incident_record(item) for item in self.incidents]
+        return self._period_records(range(len(self.series)))
+
+    def _period_records(self, rows: Iterable[int]) -> list[Record]:
         names = [name for name in self.tables["periods"] if name != "period_start"]
         return [
-            dict(zip(self.keys, values, strict=True))
+            dict(zip(self.keys, self.series[row], strict=True))
             | {"period_start": day}
             | {name: getattr(self, name)[row, column].item() for name in names}
-            for row, values in enumerate(self.series)
+            for row in rows
             for column, day in enumerate(self.days)
         ]
 
-    def _incident_record(self, number: int, incident: Incident) -> Record:
+    def _to_polars(self, table: str | None = None) -> "pl.DataFrame":
+        """Return a table; the periods column by column, so that many series are no trouble."""
+        if self._table(table) == "incidents":
+            return Result._to_polars(self, table)  # super() is lost in slotted dataclasses
+        import polars as pl
+
+        types = self.tables["periods"]
+        n_series, n_days = self.observed.shape
+        columns = [
+            pl.Series(name, [values[i] for values in self.series], strict=False).gather(
+                np.repeat(np.arange(n_series), n_days)
+            )
+            for i, name in enumerate(self.keys)
+        ]
+        for name, kind in types.items():
+            if name == "period_start":
+                days = pl.Series(name, list(self.days), getattr(pl, kind))
+                columns.append(days.gather(np.tile(np.arange(n_days), n_series)))
+            else:
+                values = np.ascontiguousarray(getattr(self, name)).ravel()
+                columns.append(pl.Series(name, values, getattr(pl, kind)))
+        return pl.DataFrame(columns)
+
+    def _incident_record(self, incident: Incident) -> Record:
         names = [name for name in self.tables["incidents"] if name != "incident_id"]
         return (
             dict(zip(self.keys, incident.series, strict=True))
-            | {"incident_id": number}
+            | {"incident_id": incident.number}
             | {name: getattr(incident, name) for name in names}
         )
+
+    def children(self, incident: Incident) -> tuple[Incident, ...]:
+        """Return the incidents of parts that belong to the incident of a total."""
+        return tuple(item for item in self.incidents if item.parent == incident.number)
 
     def largest(
         self, *, since: dt.date | None = None, until: dt.date | None = None
     ) -> Incident | None:
         """Return the strongest incident that touches the days from ``since`` to ``until``."""
         for incident in self.incidents:
-            if (since is None or incident.last_day >= since) and (
-                until is None or incident.started_at <= until
+            if (since is None or _day(incident.last_day) >= since) and (
+                until is None or _day(incident.started_at) <= until
             ):
                 return incident
         return None
@@ -151,24 +210,30 @@ class SpikeResult(Result):
         """
         if given is not None:
             return check_period(given)
-        since = self.days[-1] - dt.timedelta(days=window_days - 1)
-        incident = self.largest(since=since)
+        last = _day(self.days[-1])
+        incident = self.largest(since=last - dt.timedelta(days=window_days - 1))
         if incident is None:
-            return self.days[-min(7, len(self.days))], self.days[-1]
-        return incident.started_at, incident.last_day
+            return max(_day(self.days[0]), last - dt.timedelta(days=6)), last
+        return _day(incident.started_at), _day(incident.last_day)
 
     def during(self, first: dt.date, last: dt.date) -> "SpikeResult":
         """Return the same days with only the incidents that touch a period."""
         kept = tuple(
-            item for item in self.incidents if item.last_day >= first and item.started_at <= last
+            item
+            for item in self.incidents
+            if _day(item.last_day) >= first and _day(item.started_at) <= last
         )
         return replace(self, incidents=kept, focus=(first, last))
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return each incident, or that the last week was as expected."""
-        if self.incidents:
-            return tuple(self._incident_finding(incident) for incident in self.incidents)
+        """Return each incident, those of parts under their total, or that all was as expected."""
+        tops = [item for item in self.incidents if self._parent(item) is None]
+        if tops:
+            return tuple(self._incident_finding(incident) for incident in tops)
         return (self._nothing(),)
+
+    def _parent(self, incident: Incident) -> Incident | None:
+        return next((top for top in self.incidents if top.number == incident.parent), None)
 
     def reading(self) -> str:
         """Say how many incidents there were, and the strongest ones."""
@@ -178,37 +243,67 @@ class SpikeResult(Result):
         if len(self.incidents) == 1:
             return claims[0]
         count = wording.plural(len(self.incidents), "incident")
-        return " ".join([f"{count} between {self.days[0]} and {self.days[-1]}.", *claims])
+        between = f"between {wording.day(self.days[0])} and {wording.day(self.days[-1])}"
+        return " ".join([f"{count} {between}.", *claims])
 
     def plot(self) -> "alt.TopLevelMixin":
-        """Draw observed counts over the expected band, incidents shaded."""
+        """Draw observed counts over the expected band, incidents shaded.
+
+        Many series are drawn as small multiples: those with incidents first, at most twelve.
+        """
         from rcakit.plots.series import observed_and_expected
 
+        place = {values: i for i, values in enumerate(self.series)}
+        chosen = dict.fromkeys(place[item.series] for item in self.incidents)
+        rows = [*chosen, *(i for i in range(len(self.series)) if i not in chosen)][:_PANELS]
         return observed_and_expected(
-            self.to_records(),
+            self._period_records(rows),
             self.to_records("incidents"),
             keys=self.keys,
             unit=self.unit,
+            every=self.every,
             title=self.reading(),
         )
 
+    def _method(self) -> str:
+        return _METHODS["regression" if self.every in {"1w", "1mo"} else self.family]
+
+    def _when(self, incident: Incident) -> str:
+        first, last = wording.day(incident.started_at), wording.day(incident.last_day)
+        lasts = incident.kind.startswith("level_shift") and incident.ended_at is not None
+        if lasts:
+            return f"on {first}, and it was still there on {last}"
+        when = f"on {first}" if first == last else f"from {first} to {last}"
+        return when + (" and had not ended by the last day" if incident.ended_at is None else "")
+
     def _incident_finding(self, incident: Incident) -> Finding:
-        where = dict(zip(self.keys, incident.series, strict=True))
-        when = (
-            f"on {incident.started_at}"
-            if incident.last_day == incident.started_at
-            else f"from {incident.started_at} to {incident.last_day}"
-        )
-        still = " and had not ended by the last day" if incident.ended_at is None else ""
+        where = {
+            key: value
+            for key, value in zip(self.keys, incident.series, strict=True)
+            if value != ALL
+        }
         scope = f" for {wording.segment(where)}" if where else ""
         low, high = incident.excess_ci_lower, incident.excess_ci_upper
+        amount = wording.amount(abs(incident.excess))
+        at_peak = (
+            f" at its peak on {wording.day(incident.peak_at)}" if self.family == "gauge" else ""
+        )
+        children = self.children(incident)
+        parts = "; ".join(
+            wording.segment(
+                {k: v for k, v in zip(self.keys, child.series, strict=True) if v != ALL}
+            )
+            for child in children[:_NAMED]
+        )
+        more = f" and {len(children) - _NAMED} more" if len(children) > _NAMED else ""
+        listed = f" It stands out in {parts}{more}." if children else ""
         return Finding(
             claim=(
-                f"There was {_NOUN[incident.kind]}{scope} {when}{still}: "
+                f"There was {_NOUN[incident.kind]}{scope} {self._when(incident)}: "
                 f"{wording.amount(incident.observed)} {self.unit} where "
-                f"{wording.amount(incident.expected)} were expected, "
-                f"{wording.amount(abs(incident.excess))} {'more' if incident.excess > 0 else 'fewer'} "
-                f"(95 % interval {wording.interval(low, high, signed=True)})."
+                f"{wording.amount(incident.expected)} were expected{at_peak}, "
+                f"{amount} {'more' if incident.excess > 0 else 'fewer'} "
+                f"(95 % interval {wording.interval(low, high, signed=True)}).{listed}"
             ),
             kind="change",
             estimate=incident.excess,
@@ -216,8 +311,9 @@ class SpikeResult(Result):
             ci_upper=high,
             unit=self.unit,
             n_obs=max(1, int(max(incident.observed, incident.expected))),
-            method=_METHOD,
+            method=self._method(),
             segment=where or None,
+            caveats=self._caveats(),
             evidence={
                 "incident_kind": incident.kind,
                 "started_at": incident.started_at,
@@ -227,29 +323,86 @@ class SpikeResult(Result):
                 "expected": incident.expected,
                 "pvalue": incident.pvalue,
                 "qvalue": incident.qvalue,
+                "family": self.family,
+                "false_alarms_per_week": self.false_alarms_per_week,
+                "children": [child.number for child in children],
             },
+        )
+
+    def _caveats(self) -> tuple[str, ...]:
+        step = {"1w": "week", "1mo": "month"}.get(self.every, "week")
+        series = wording.plural(len(self.series), "series", "series")
+        return (
+            *self.caveats,
+            f"In {series}, about {wording.amount(self.false_alarms_per_week)} false alarms a {step} "
+            "are to be expected by chance.",
         )
 
     def _nothing(self) -> Finding:
         """Compare the period, or the last week, with its expectation when no day stands out."""
-        first, last = self.focus or (self.days[-min(7, len(self.days))], self.days[-1])
-        inside = np.array([first <= day <= last for day in self.days])
-        known = inside & np.isfinite(self.expected).all(0)
-        total = float(np.nansum(self.observed[:, known]))
-        expected = float(np.nansum(self.expected[:, known]))
-        width = (self.expected_upper - self.expected_lower)[:, known]
-        half = float(np.sqrt(np.nansum(width**2))) / 2
+        last_day = _day(self.days[-1])
+        first, last = self.focus or (
+            max(_day(self.days[0]), last_day - dt.timedelta(days=6)),
+            last_day,
+        )
+        inside = np.array([first <= _day(day) <= last for day in self.days])
+        leaf = np.array([ALL not in values for values in self.series])
+        known = np.isfinite(self.expected) & np.isfinite(self.observed)
+        known &= inside & leaf[:, None]
+        if not known.any():
+            return withheld(
+                "change",
+                f"Whether {first} to {last} stands out cannot be told.",
+                why="no period of it has an expectation",
+                unit=self.unit,
+                method=self._method(),
+                caveats=self.caveats,
+            )
+        if self.family == "gauge":
+            known &= np.cumsum(known[:, ::-1], axis=1)[:, ::-1] == 1
+        total = float(self.observed[known].sum())
+        expected = float(self.expected[known].sum())
+        width = (self.expected_upper - self.expected_lower)[known]
+        half = float(np.sqrt((width**2).sum())) / 2
         return Finding(
             claim=(
-                f"No day from {first} to {last} stands out: there were {wording.amount(total)} "
-                f"{self.unit} where {wording.amount(round(expected))} were expected."
+                f"No {_STEPS[self.every]} from {first} to {last} stands out: there were "
+                f"{wording.amount(total)} {self.unit} where {wording.amount(round(expected))} "
+                "were expected."
             ),
             kind="change",
             estimate=total - expected,
             ci_lower=total - expected - half,
             ci_upper=total - expected + half,
             unit=self.unit,
-            n_obs=max(1, round(total)),
-            method=_METHOD,
-            evidence={"alpha": self.alpha, "n_days": len(self.days)},
+            n_obs=max(1, round(abs(total))),
+            method=self._method(),
+            caveats=self._caveats(),
+            evidence={
+                "alpha": self.alpha,
+                "n_days": len(self.days),
+                "family": self.family,
+                "false_alarms_per_week": self.false_alarms_per_week,
+            },
         )
+
+
+def _day(period: Period) -> dt.date:
+    return period.date() if isinstance(period, dt.datetime) else period
+
+
+_TIMES = ("period_start", "started_at", "ended_at", "peak_at")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HourlySpikeResult(SpikeResult):
+    """Hours with their expectation, and incidents; times are naive and local."""
+
+    tables: ClassVar[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+        {
+            table: MappingProxyType(
+                {name: "Datetime" if name in _TIMES else kind for name, kind in columns.items()}
+            )
+            for table, columns in SpikeResult.tables.items()
+        }
+    )

@@ -1,59 +1,109 @@
-"""Many tests at once: adjusted p-values that keep the promised share of false alarms."""
+"""How many of these alarms would chance alone have raised?
+
+Adjusted p-values for many tests at once. nan marks a test that was not made: it stays nan
+and does not count.
+"""
+
+from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["benjamini_hochberg", "bonferroni", "holm"]
+Floats = NDArray[np.float64]
 
 
-def benjamini_hochberg(pvalues: ArrayLike) -> NDArray[np.float64]:
-    """Return q-values that control the expected share of false discoveries.
+def benjamini_hochberg(pvalues: ArrayLike, *, axis: int | None = None) -> Floats:
+    """Give q-values: the smallest false discovery rate at which each test is called.
 
     Parameters
     ----------
     pvalues
-        Any shape; nan marks a test that was not made and stays nan.
+        Any shape; nan = test not made.
+    axis
+        Adjust along this axis only (0: across series, day by day); `None` takes all at once.
+
+    Returns
+    -------
+    Floats
+        Same shape, within [0, 1].
 
     Notes
     -----
-    Valid for independent and positively dependent tests.
+    Holds for independent and for positively dependent tests; use `benjamini_yekutieli`
+    where dependence may be of any kind.
 
     References
     ----------
-    Benjamini and Hochberg (1995), J. R. Statist. Soc. B 57, 289-300, p. 293.
+    .. [1] Benjamini & Hochberg (1995). Controlling the false discovery rate. JRSS B 57, p. 293.
+
+    Examples
+    --------
+    >>> benjamini_hochberg([0.01, 0.02, 0.03, 0.5]).round(3)
+    array([0.04, 0.04, 0.04, 0.5 ])
     """
-    return _adjust(pvalues, lambda p: _from_largest(p * len(p) / np.arange(1, len(p) + 1)))
+    return _along(pvalues, axis, lambda m, rank: m / rank, step_up=True)
 
 
-def holm(pvalues: ArrayLike) -> NDArray[np.float64]:
-    """Return p-values that control the chance of any false discovery, under any dependence.
+def benjamini_yekutieli(pvalues: ArrayLike, *, axis: int | None = None) -> Floats:
+    """Give q-values that hold under any dependence between the tests.
 
     References
     ----------
-    Holm (1979), Scand. J. Statist. 6, 65-70.
+    .. [1] Benjamini & Yekutieli (2001). The control of the false discovery rate in multiple
+       testing under dependency. Annals of Statistics 29, 1165-1188, theorem 1.3.
     """
-    return _adjust(pvalues, lambda p: np.maximum.accumulate(p * np.arange(len(p), 0, -1)))
+
+    def weight(m: Floats, rank: Floats) -> Floats:
+        harmonic = np.cumsum(1 / np.arange(1, rank.shape[0] + 1))
+        return m / rank * harmonic[np.maximum(m.astype(int) - 1, 0)]
+
+    return _along(pvalues, axis, weight, step_up=True)
 
 
-def bonferroni(pvalues: ArrayLike, n: int | None = None) -> NDArray[np.float64]:
-    """Return p-values multiplied by the number of tests (``n``, by default those that are made)."""
-    p = np.asarray(pvalues, dtype=float)
-    tests = int(np.isfinite(p).sum()) if n is None else n
-    return np.minimum(p * tests, 1.0)
+def holm(pvalues: ArrayLike, *, axis: int | None = None) -> Floats:
+    """Give p-values adjusted so that one false call in the family is as rare as stated.
+
+    References
+    ----------
+    .. [1] Holm (1979). A simple sequentially rejective multiple test procedure.
+       Scandinavian J. Statistics 6, p. 67.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.02, 0.03]).round(3)
+    array([0.03, 0.04, 0.04])
+    """
+    return _along(pvalues, axis, lambda m, rank: m - rank + 1, step_up=False)
 
 
-def _adjust(pvalues: ArrayLike, step: object) -> NDArray[np.float64]:
-    """Apply a step-wise rule to the sorted p-values and put the results back in place."""
-    p = np.asarray(pvalues, dtype=float)
-    adjusted = np.full(p.shape, np.nan)
-    made = np.isfinite(p)
-    order = np.argsort(p[made], kind="stable")
-    ranked = np.empty(len(order))
-    if len(order):
-        ranked[order] = np.minimum(step(p[made][order]), 1.0)  # type: ignore[operator]
-    adjusted[made] = ranked
-    return adjusted
+def bonferroni(pvalues: ArrayLike, *, axis: int | None = None) -> Floats:
+    """Give p-values multiplied by the number of tests made, at most 1.
+
+    Examples
+    --------
+    >>> bonferroni([0.01, 0.5])
+    array([0.02, 1.  ])
+    """
+    p = np.asarray(pvalues, dtype=np.float64)
+    made = np.count_nonzero(~np.isnan(p), axis=axis, keepdims=True)
+    return np.minimum(p * made, 1.0)
 
 
-def _from_largest(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.minimum.accumulate(scaled[::-1])[::-1]
+def _along(pvalues: ArrayLike, axis: int | None, weight, *, step_up: bool) -> Floats:
+    """Sort, weigh by rank, make monotone, put back."""
+    p = np.asarray(pvalues, dtype=np.float64)
+    flat = p.reshape(-1, 1) if axis is None else np.moveaxis(p, axis, 0)
+    order = np.argsort(flat, axis=0)  # nan last
+    ranked = np.take_along_axis(flat, order, axis=0)
+    made = np.count_nonzero(~np.isnan(flat), axis=0, keepdims=True).astype(float)
+    rank = np.arange(1, len(flat) + 1).reshape((-1,) + (1,) * (flat.ndim - 1))
+    adjusted = ranked * weight(made, rank)
+    if step_up:
+        # fmin ignores the nans that sit at the end.
+        adjusted = np.fmin.accumulate(adjusted[::-1], axis=0)[::-1]
+    else:
+        adjusted = np.maximum.accumulate(adjusted, axis=0)
+    adjusted = np.where(np.isnan(ranked), np.nan, np.minimum(adjusted, 1.0))
+    back = np.empty_like(flat)
+    np.put_along_axis(back, order, adjusted, axis=0)
+    return back.reshape(p.shape) if axis is None else np.moveaxis(back, 0, axis)

@@ -25,6 +25,7 @@ from rcakit.stats.attribution.steadiness import last_days, steady_days
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_LEAST_EXPLAINED = 0.5  # share of the change below which segments are not its place
 _SHARE_OF_ALPHA_FOR_SEGMENTS = (
     0.3  # the union bound is cheap in power (1 nat); the test of the total is not
 )
@@ -326,7 +327,11 @@ def _conclude(
         finder, noise, total, confidence_level
     )
     is_broad = factor_pvalue <= alpha * (1.0 - _SHARE_OF_ALPHA_FOR_SEGMENTS)
-    verdict: Verdict = "localised" if segments else "broad" if is_broad else "no_evidence"
+    change = observed - total.mean
+    # Segments that hold little of a change of everything are not where it comes from.
+    explained = sum(segment.excess for segment in segments) * np.sign(change)
+    names_it = bool(segments) and not (is_broad and explained < _LEAST_EXPLAINED * abs(change))
+    verdict: Verdict = "localised" if names_it else "broad" if is_broad else "no_evidence"
     return Attribution(
         verdict=verdict,
         segments=segments,

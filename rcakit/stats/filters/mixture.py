@@ -1,0 +1,94 @@
+"""Levels of several memories, and which of them to believe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rcakit.stats.filters.options import PRECISION
+
+if TYPE_CHECKING:
+    from rcakit.stats.filters.options import Floats
+
+_MOST_REACH = 0.4  # of the log level: the extrapolation goes no farther
+
+
+class Mixture:
+    """Weights of the levels, by how well each has predicted of late.
+
+    Parameters
+    ----------
+    log_weights
+        Shape (K + 1, n), changed in place.
+    memory
+        Discount of the log likelihood.
+    """
+
+    __slots__ = ("_gain", "_memory", "_product", "_share", "log_weights", "weights")
+
+    def __init__(self, log_weights: Floats, memory: float) -> None:
+        self._memory, self.log_weights = memory, log_weights
+        self.weights, self._product, self._gain = (np.empty_like(log_weights) for _ in range(3))
+        self._normalise()
+
+    def average(self, values: Floats) -> Floats:
+        """Weighted mean over the levels."""
+        np.multiply(self.weights, values, out=self._product)
+        return np.add.reduce(self._product, axis=0)
+
+    def learn(self, levels: Floats, level: Floats, y: Floats, base: Floats) -> None:
+        """Add the quasi-log-likelihood of a (winsorised) count, relative to the mixture's.
+
+        `y` and `base` are the count and the exposure over the dispersion.
+        """
+        gain, product = self._gain, self._product
+        np.divide(levels, level, out=gain)
+        np.log(gain, out=gain)
+        gain *= y
+        np.subtract(levels, level, out=product)
+        product *= base
+        gain -= product
+        self.log_weights *= self._memory
+        self.log_weights += gain
+        self._normalise()
+
+    def _normalise(self) -> None:
+        self.log_weights -= np.maximum.reduce(self.log_weights, axis=0)
+        np.exp(self.log_weights, out=self.weights)
+        self.weights /= np.add.reduce(self.weights, axis=0)
+
+
+class Growth:
+    """One more level for the mixture: the quickest, carried forward along its own growth.
+
+    A discounted level of memory m lags a series that grows at rate g by g m. The lags of the
+    quickest and the slowest level tell g, and their log-linear extrapolation has no lag
+    (Brown's double smoothing with two memories).
+    """
+
+    __slots__ = ("_gap", "_memory", "_wander", "drift", "levels", "precision", "rate")
+
+    def __init__(self, discounts: tuple[float, ...], n_series: int) -> None:
+        quick, slow = 1 / (1 - min(discounts)), 1 / (1 - max(discounts))
+        self._memory, self._gap = quick, max(slow - quick, 1.0)
+        self.levels = np.empty((len(discounts) + 1, n_series), PRECISION)
+        self.precision, self.drift = np.empty_like(self.levels), np.empty_like(self.levels)
+        self.rate: Floats = np.zeros(n_series, PRECISION)
+        # What a step adds to the variance of a level, per variance.
+        steps = [1 / d - 1 for d in (*discounts, min(discounts))]
+        self._wander = np.array(steps, PRECISION)[:, None]
+
+    def extend(self, counts: Floats, exposure: Floats) -> None:
+        """Work out level, one over exposure, and drift, of each discount and the extrapolation."""
+        precision, levels = self.precision, self.levels
+        np.divide(1, exposure, out=precision[:-1])
+        np.multiply(counts, precision[:-1], out=levels[:-1])
+        rate = np.log(levels[0] / levels[-2])
+        rate /= self._gap
+        most = _MOST_REACH / self._memory
+        self.rate = np.maximum(np.minimum(rate, most, out=rate), -most, out=rate)
+        reach = np.exp(rate * self._memory)
+        np.multiply(levels[0], reach, out=levels[-1])
+        np.multiply(precision[0], (1 + self._memory / self._gap) ** 2, out=precision[-1])
+        np.multiply(precision, self._wander, out=self.drift)
