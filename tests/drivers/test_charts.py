@@ -1,6 +1,6 @@
 """Charts of drivers: what they draw, and that the parts fit together."""
 
-import json
+from itertools import pairwise
 
 import pytest
 
@@ -28,8 +28,8 @@ def test_every_chart_is_drawn(result, kind):
 
 def test_waterfall_ends_where_observed(result):
     """The steps lead from expected to observed without a gap."""
-    steps = json.loads(result.plot().to_json())["layer"][0]["data"]["values"]
-    for before, after in zip(steps[:-2], steps[1:-1], strict=True):
+    steps = result.plot().to_dict()["data"]["values"]
+    for before, after in pairwise(steps[:-1]):
         assert after["start"] == pytest.approx(before["end"], abs=1e-3)
     assert steps[-2]["end"] == pytest.approx(steps[-1]["end"], abs=1e-3)
 
