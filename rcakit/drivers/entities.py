@@ -59,7 +59,7 @@ class EntityShares:
                 f"{wording.amount(numbers.n_entities)} hold {wording.percent(top)} of it, the "
                 f"largest alone {wording.percent(numbers.top_shares[1])}; "
                 f"{wording.percent(numbers.new_share)} comes from {wording.amount(numbers.n_new)} "
-                "that the baseline never saw."
+                "that the baseline never saw there."
             ),
             kind="concentration",
             estimate=top,

@@ -12,7 +12,7 @@ import numpy as np
 from rcakit import frames, wording
 from rcakit.drivers.entities import EntityShares
 from rcakit.drivers.leaf_table import LeafTable, Span
-from rcakit.findings import Finding
+from rcakit.findings import SMALLEST_CELL, Finding
 from rcakit.results import Record, Result
 from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
 from rcakit.stats.attribution.sums import sum_by
@@ -199,7 +199,7 @@ class DriverResult(Result):
         -------
         list of dict
             dimension, value, is_inside, observed, usual, ratio; at most eight siblings a dimension,
-            the largest first. Empty without a segment.
+            the largest first, those below ten left out. Empty without a segment.
         """
         if not self.attribution.segments:
             return []
@@ -217,7 +217,7 @@ class DriverResult(Result):
                 for column in (leaves.observed, self._usual())
             )
             siblings = [i for i in np.argsort(-(seen + usual), kind="stable")[:9] if i != code]
-            for i in (code, *(i for i in siblings if seen[i] + usual[i] > 0)):
+            for i in (code, *(i for i in siblings if max(seen[i], usual[i]) >= SMALLEST_CELL)):
                 ratio = seen[i] / usual[i] if usual[i] > 0 else math.nan
                 rows.append(
                     {

@@ -93,8 +93,8 @@ def segment_days(
     alt = theme.altair()
     rows = [
         {
-            "segment": _wrapped(
-                wording.segment(cell["segment"]) if cell["segment"] else "everything else"
+            "segment": "\n".join(
+                _wrapped(wording.segment(cell["segment"]) if cell["segment"] else "everything else")
             ),
             "day": cell["day"].isoformat(),
             "times": _finite(max(-2.0, min(2.0, cell["log2_ratio"]))),
@@ -122,7 +122,12 @@ def segment_days(
         .mark_rect(stroke="white", strokeWidth=1)
         .encode(
             x=alt.X("day:O", title="day (month-day)", axis=axis),
-            y=alt.Y("segment:N", sort=None, title=None, axis=alt.Axis(labelLimit=420)),
+            y=alt.Y(
+                "segment:N",
+                sort=None,
+                title=None,
+                axis=alt.Axis(labelLimit=420, labelExpr="split(datum.label, '\\n')"),
+            ),
             color=alt.Color("times:Q", scale=colours, legend=legend),
             tooltip=[
                 alt.Tooltip("day:O"),
