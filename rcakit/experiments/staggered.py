@@ -22,7 +22,7 @@ from rcakit.validation import check_choice, check_date, check_names, check_numbe
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["rollout"]
+__all__ = ["Panel", "rollout"]
 
 Floats = NDArray[np.float64]
 Comparison = Literal["not_yet_treated", "never_treated"]
