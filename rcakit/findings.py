@@ -37,6 +37,7 @@ Kind = Literal[
     "verdict",
     "difference",
     "measurement",
+    "concentration",
 ]
 Strength = Literal["strong", "moderate", "weak", "withheld"]
 

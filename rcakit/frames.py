@@ -36,6 +36,7 @@ __all__ = [
     "library",
     "parse_times",
     "with_local_day",
+    "without_missing",
 ]
 
 Library = Literal["pandas", "polars", "pyarrow"]
@@ -91,6 +92,8 @@ def aggregate(
     end: dt.date | None = None,
     sums: str | Sequence[str] = (),
     squares: str | Sequence[str] = (),
+    products: Sequence[tuple[str, str]] = (),
+    lowest: str | Sequence[str] = (),
 ) -> "pl.DataFrame":
     """Count rows and add up columns by keys and period, where the rows live.
 
@@ -112,13 +115,17 @@ def aggregate(
         Numeric columns to add up; missing values count as zero and in ``n_missing``.
     squares
         Numeric columns whose squares to add up, as ``<name>__squared``.
+    products
+        Pairs of numeric columns whose products to add up, as ``<first>__times__<second>``.
+    lowest
+        Numeric columns whose smallest value to keep, as ``<name>__lowest``.
 
     Returns
     -------
     polars.DataFrame
         One row per group, sorted: the keys, ``period_start`` (naive local time, only with
-        ``time``), ``n_rows``, ``n_missing`` (rows in which a column of ``sums`` is missing), the
-        sums and the sums of squares as floats.
+        ``time``), ``n_rows``, ``n_missing`` (rows in which a column of ``sums`` is missing or not
+        a number), the sums, the sums of squares and of products, and the smallest values as floats.
 
     Raises
     ------
@@ -127,18 +134,24 @@ def aggregate(
     """
     import narwhals as nw
 
-    group, added, squared = (
+    group, added, squared, least = (
         check_names(keys, "keys"),
         check_names(sums, "sums"),
         check_names(squares, "squares"),
+        check_names(lowest, "lowest"),
+    )
+    numbers = tuple(
+        dict.fromkeys((*added, *squared, *(n for pair in products for n in pair), *least))
     )
     truncation = EVERY[check_choice(every, "every", tuple(EVERY))]
-    check_columns(data, (*group, time, *added, *squared))
+    check_columns(data, (*group, time, *numbers))
     _check_free((*group, *added), time=time)
-    wanted = dict.fromkeys((*group, *([time] if time else []), *added, *squared))
+    wanted = dict.fromkeys((*group, *([time] if time else []), *numbers))
     frame = _narwhal(data)
     frame = _at_home_if_needed(frame.select(*wanted) if wanted else frame, time)
-    _check_numeric(frame, (*added, *squared))
+    if products:
+        frame = _lazy_at_home(frame)
+    _check_numeric(frame, numbers)
     if time is not None:
         frame = _with_local_time(frame, time, tz)
 
@@ -146,26 +159,33 @@ def aggregate(
     derived = [_key(name, schema[name]) for name in group]
     if time is not None:
         derived.append(nw.col(_LOCAL).dt.truncate(truncation).alias(_TIME))
-    derived += [_number(name, schema[name]).alias(f"sum:{name}") for name in added]
-    derived += [(_number(name, schema[name]) ** 2).alias(f"sq:{name}") for name in squared]
+    derived += [_number(name, schema[name]).alias(f"number:{name}") for name in numbers]
+    frame = frame.with_columns(*derived) if derived else frame
+    products_of = {f"sq:{name}": (name, name) for name in squared}
+    products_of |= {f"times:{one}:{two}": (one, two) for one, two in products}
     missing = nw.lit(value=False)
     for name in added:
-        missing = missing | nw.col(name).is_null()
-        if schema[name].is_float():
-            missing = missing | nw.col(name).is_nan().fill_null(value=False)
-    derived.append(missing.cast(nw.Int64).alias("n_missing"))
-
-    frame = frame.with_columns(*derived)
+        missing = missing | nw.col(f"number:{name}").is_null()
+    frame = frame.with_columns(
+        missing.cast(nw.Int64).alias("n_missing"),
+        *(
+            (nw.col(f"number:{one}") * nw.col(f"number:{two}")).alias(alias)
+            for alias, (one, two) in products_of.items()
+        ),
+    )
     by = [f"key:{name}" for name in group] + ([_TIME] if time else [])
     if start is not None:
         frame = frame.filter(nw.col(_TIME) >= dt.datetime.combine(start, dt.time()))
     if end is not None:
         after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time())
         frame = frame.filter(nw.col(_TIME) < after)
-    totals = [f"sum:{name}" for name in added] + [f"sq:{name}" for name in squared]
-    reduced = _reduce(frame, by, totals)
+    totals = {f"sum:{name}": f"number:{name}" for name in added}
+    totals |= {alias: alias for alias in products_of}
+    reduced = _reduce(frame, by, totals, {f"least:{name}": f"number:{name}" for name in least})
     names = {f"key:{name}": name for name in group} | {f"sum:{name}": name for name in added}
     names |= {f"sq:{name}": f"{name}__squared" for name in squared}
+    names |= {f"times:{one}:{two}": f"{one}__times__{two}" for one, two in products}
+    names |= {f"least:{name}": f"{name}__lowest" for name in least}
     return _tidy(reduced.rename(names), group, time=time, every=every)
 
 
@@ -199,6 +219,15 @@ def collect(data: Any, names: Iterable[str]) -> "pl.DataFrame":
         pl.col(decimal).cast(pl.Float64),
         pl.col(real).cast(pl.Float64).fill_nan(None),
     )
+
+
+def without_missing(data: Any, names: Sequence[str]) -> Any:
+    """Keep the rows of a table in which none of the named columns is missing or not a number."""
+    check_columns(data, names)
+    frame = _narwhal(data)
+    schema = _schema(frame)
+    kept = frame.filter(*(~_is_missing(name, schema[name]) for name in names))
+    return kept.to_native()
 
 
 def with_local_day(
@@ -329,6 +358,18 @@ def _at_home_if_needed(frame: Any, time: str | None) -> Any:
     return frame
 
 
+def _lazy_at_home(frame: Any) -> Any:
+    """Let polars plan many products of columns at once; other tables stay in their engine.
+
+    pandas would build every product as a column of its own.
+    """
+    import narwhals as nw
+
+    if frame.implementation.is_pandas() or frame.implementation.is_pyarrow():
+        frame = nw.from_native(_polars_from(frame))
+    return frame.lazy() if frame.implementation.is_polars() else frame
+
+
 def _polars_from(frame: Any) -> "pl.DataFrame":
     """Convert to polars; name the column that mixes kinds of values."""
     import polars as pl
@@ -399,7 +440,7 @@ def _key(name: str, dtype: Any) -> Any:
 
 
 def _number(name: str, dtype: Any) -> Any:
-    """Read a column as floats in which missing and not-a-number both count as zero."""
+    """Read a column as floats in which not-a-number is missing, too."""
     import narwhals as nw
 
     column = nw.col(name)
@@ -410,7 +451,14 @@ def _number(name: str, dtype: Any) -> Any:
     column = column.cast(nw.Float64)
     if dtype.is_float():
         column = nw.when(~column.is_nan()).then(column)
-    return column.fill_null(0.0)
+    return column
+
+
+def _is_missing(name: str, dtype: Any) -> Any:
+    import narwhals as nw
+
+    column = nw.col(name)
+    return column.is_null() | column.is_nan() if dtype.is_float() else column.is_null()
 
 
 def _with_local_time(frame: Any, time: str, tz: str) -> Any:
@@ -453,20 +501,24 @@ def _with_duckdb_local_time(frame: Any, time: str, tz: str, *, is_zoned: bool) -
     return nw.from_native(frame.to_native().project(f"*, {local} AS {_LOCAL}"))
 
 
-def _reduce(frame: Any, by: list[str], totals: list[str]) -> "pl.DataFrame":
+def _reduce(
+    frame: Any, by: list[str], totals: dict[str, str], least: dict[str, str]
+) -> "pl.DataFrame":
     """Group, count and add up: the one aggregation that every engine does alike."""
     import narwhals as nw
     import polars as pl
 
-    added = [nw.col(name).sum() for name in ("n_missing", *totals)]
+    added = [nw.col("n_missing").sum()]
+    added += [nw.col(source).sum().alias(alias) for alias, source in totals.items()]
+    added += [nw.col(source).min().alias(alias) for alias, source in least.items()]
     if by:
         frame = frame.group_by(*by).agg(nw.len().alias("n_rows"), *added)
     else:
         frame = frame.select(nw.len().alias("n_rows"), *added)
-    table = _collect(frame).select(*by, "n_rows", "n_missing", *totals)
+    table = _collect(frame).select(*by, "n_rows", "n_missing", *totals, *least)
     return table.with_columns(
         pl.col("n_rows", "n_missing").cast(pl.Int64).fill_null(0),
-        pl.col(totals).cast(pl.Float64).fill_null(0.0),
+        pl.col([*totals, *least]).cast(pl.Float64).fill_null(0.0),
     )
 
 
@@ -485,7 +537,10 @@ def _tidy(
         table = (
             table.with_columns(pl.col(_TIME).dt.truncate("1w"))
             .group_by(*keys, _TIME)
-            .agg(pl.col(numbers).sum())
+            .agg(
+                pl.col(name).min() if name.endswith("__lowest") else pl.col(name).sum()
+                for name in numbers
+            )
         )
     order = [*keys, *([_TIME] if time else [])]
     return table.sort(order, nulls_last=True) if order else table

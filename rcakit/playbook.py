@@ -239,11 +239,11 @@ def scaffold(name: str) -> "nbformat.NotebookNode":
 
 def _declared(source: str, where: str) -> Iterator[Parameter]:
     """Read the annotated assignments of a cell, each with its comment."""
-    comments = _comments(source)
     try:
         body = ast.parse(source).body
     except SyntaxError as bad:
         raise PlaybookError(f"the parameters cell of {where} is not Python: {bad.msg}.") from None
+    comments = _comments(source)
     for node in body:
         if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
             line = ast.get_source_segment(source, node) or ""

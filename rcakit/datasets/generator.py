@@ -71,7 +71,9 @@ def make(scenario: str, *, size: str = "small", rng: int | np.random.Generator =
     >>> data.truth["verdict"]
     'no_evidence'
     """
-    _check_choice("scenario", scenario, sorted(scenarios()), "rcakit.datasets.scenarios() describes each.")
+    _check_choice(
+        "scenario", scenario, sorted(scenarios()), "rcakit.datasets.scenarios() describes each."
+    )
     _check_choice("size", size, SIZES, "Start with small.")
     if scenario in STORIES:
         return make_decisions(scenario, size=size, seed=_seed(rng))

@@ -355,7 +355,7 @@ def _scope(text: str) -> dict[str, list[str]] | None:
 def _affected(result: DriverResult) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return the leaves of the named segments; all of them where the change is broad."""
     leaves = result.leaves
-    if not result.segments:
+    if not result.segments or result.verdict == "broad":
         return np.ones(len(leaves.codes), dtype=bool)
     hit: np.ndarray[Any, np.dtype[np.bool_]] = np.any(
         [leaves.inside(segment) for segment in result.segments], axis=0

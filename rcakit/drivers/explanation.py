@@ -1,15 +1,32 @@
 """Explain: which combination of attributes carries a change, how much of it, how sure?"""
 
 import datetime as dt
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rcakit import frames, wording
+from rcakit.drivers.entities import entity_shares
+from rcakit.drivers.honesty import notes
 from rcakit.drivers.leaf_table import LeafTable, Span, leaf_table
 from rcakit.drivers.result import DriverResult
 from rcakit.errors import NotEnoughDataError, ParameterError
 from rcakit.stats.attribution.outcome import Attribution
-from rcakit.validation import check_date, check_integer, check_names, check_number, check_period
+from rcakit.stats.attribution.search import Nesting
+from rcakit.validation import (
+    check_choice,
+    check_date,
+    check_integer,
+    check_names,
+    check_number,
+    check_period,
+    shown,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["explain"]
 
@@ -32,6 +49,8 @@ def explain(
     alpha: float = 0.01,
     confidence_level: float = 0.95,
     unit: str | None = None,
+    entity: str | None = None,
+    hierarchy: Mapping[str, str] | None = None,
 ) -> DriverResult:
     """Which segments explain the change of a period, or does none?
 
@@ -66,6 +85,12 @@ def explain(
         Of all intervals.
     unit
         What is counted, for the sentences.
+    entity
+        Column of accounts, reporters or merchants: a finding then says whether a handful of them
+        carry the excess, and how much comes from new ones. Ids never appear.
+    hierarchy
+        Dimension → dimension that its values lie in, for example ``{"country": "region"}``: the
+        outer value is named where it holds nothing else, or where the rest of it moved too.
 
     Returns
     -------
@@ -77,9 +102,10 @@ def explain(
     Raises
     ------
     NotEnoughDataError
-        Fewer than two weeks of baseline, or no rows in it.
+        Fewer than two weeks of baseline, no rows in it, or none in the period.
     ParameterError
-        Neither a period nor a forecast is given, or values are negative.
+        Neither a period nor a forecast is given, values are negative, a part exceeds its whole, or
+        a hierarchy names no dimensions or is broken by the data.
 
     Notes
     -----
@@ -105,6 +131,17 @@ def explain(
     max_causes = check_integer(max_causes, "max_causes", ge=1, le=50)
     check_number(alpha, "alpha", gt=0, lt=0.5)
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
+    nested = _nested(hierarchy, names)
+    if expected is not None and denominator is not None:
+        raise ParameterError(
+            "expected and denominator exclude each other, got both. Give the forecast of the "
+            "numerator alone, or leave expected out and compare with a baseline."
+        )
+    if entity is not None and (time is None or expected is not None):
+        raise ParameterError(
+            "entity must come with time, period and a baseline of days, got a forecast. Without a "
+            "baseline nobody knows what is usual for an entity."
+        )
     span = _span(data, time=time, period=period, baseline=baseline, tz=tz, expected=expected)
     leaves = _leaves(
         data,
@@ -122,10 +159,33 @@ def explain(
         max_causes=max_causes,
         alpha=alpha,
         confidence_level=confidence_level,
+        counts_rows=value is None,
+        hierarchy=tuple(_nesting(leaves, child, parent) for child, parent in nested),
     )
+    rising = (
+        [leaves.segment(item.codes) for item in attribution.segments if item.excess > 0]
+        if attribution.change > 0 or attribution.segments
+        else []
+    )
+    shares = None
+    if entity is not None and time is not None and span is not None:
+        factor = attribution.shared_factor
+        shares = entity_shares(
+            data,
+            entity=entity,
+            segments=rising,
+            time=time,
+            tz=tz,
+            span=span,
+            value=value,
+            growth=factor if rising and math.isfinite(factor) else 1.0,
+        )
+    asked = baseline if isinstance(baseline, int) else None
     return DriverResult.of(
         attribution,
         leaves,
+        notes=notes(attribution, leaves, span, asked_days=asked),
+        entities=shares,
         span=span,
         unit=unit or (wording.name(value) if value else "rows"),
         is_ratio=denominator is not None,
@@ -143,8 +203,12 @@ def _span(
     expected: str | None,
 ) -> Span | None:
     """Fix the days to compare; with a forecast there may be none."""
-    if expected is not None and period is None:
-        return None
+    if expected is not None:
+        if period is None:
+            return None
+        if time is None:
+            raise ParameterError("time must name the time column when a period is given, got None.")
+        return Span(None, check_period(period))
     if time is None:
         raise ParameterError(
             "time must name the time column, got None. Only a forecast column (expected=) "
@@ -200,7 +264,7 @@ def _leaves(
         keys=dimensions,
         time=None if span is None else time,
         tz=tz,
-        start=None if span is None else span.baseline[0],
+        start=None if span is None else (span.baseline or span.period)[0],
         end=None if span is None else span.period[1],
         sums=sums,
         squares=(value,) if value else (),
@@ -208,8 +272,7 @@ def _leaves(
     if span is not None:
         table = table.filter(_in_span(span))
     _check_signs(table, sums)
-    if table.height == 0:
-        raise NotEnoughDataError("data must hold rows in the period and its baseline, got none.")
+    _check_period_has_rows(table, span)
     leaves = leaf_table(
         table,
         dimensions=dimensions,
@@ -220,6 +283,45 @@ def _leaves(
     )
     _check_parts(leaves, value=value, denominator=denominator)
     return leaves
+
+
+def _check_period_has_rows(table: "pl.DataFrame", span: Span | None) -> None:
+    if table.height == 0:
+        raise NotEnoughDataError("data must hold rows in the period and its baseline, got none.")
+    if span is not None and table["period_start"].dt.date().max() < span.period[0]:  # type: ignore[operator]
+        raise NotEnoughDataError(
+            f"data must hold rows between {span.period[0]} and {span.period[1]}, got none. Check the "
+            "period; a complete stop has no segment to look for."
+        )
+
+
+def _nested(
+    hierarchy: Mapping[str, str] | None, names: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Check that a hierarchy names dimensions."""
+    pairs = tuple((hierarchy or {}).items())
+    for name in (name for pair in pairs for name in pair):
+        check_choice(name, "hierarchy", names, hint="Both levels must be among the dimensions.")
+    return pairs
+
+
+def _nesting(leaves: LeafTable, child: str, parent: str) -> Nesting:
+    """Learn from the leaves which outer value every inner value lies in; missing ones in none."""
+    inner, outer = leaves.dimensions.index(child), leaves.dimensions.index(parent)
+    pairs = np.unique(leaves.codes[:, [inner, outer]], axis=0)
+    for level, j in ((0, inner), (1, outer)):
+        if None in leaves.values[j]:
+            pairs = pairs[pairs[:, level] != len(leaves.values[j]) - 1]
+    twice = pairs[:-1][pairs[1:, 0] == pairs[:-1, 0]]
+    if len(twice):
+        value = leaves.values[inner][int(twice[0, 0])]
+        raise ParameterError(
+            f"hierarchy must put every {child} in one {parent}, got {shown(value)} in several. "
+            "Leave it out, or mend the column."
+        )
+    parent_code = np.full(len(leaves.values[inner]), -1)
+    parent_code[pairs[:, 0]] = pairs[:, 1]
+    return Nesting(inner, outer, parent_code)
 
 
 def _check_signs(table: Any, names: tuple[str, ...]) -> None:
@@ -251,11 +353,19 @@ def _in_span(span: Span) -> Any:
     import polars as pl
 
     day = pl.col("period_start").dt.date()
-    return day.is_between(*span.baseline) | day.is_between(*span.period)
+    during = day.is_between(*span.period)
+    return during if span.baseline is None else day.is_between(*span.baseline) | during
 
 
 def _attribute(
-    leaves: LeafTable, *, max_depth: int, max_causes: int, alpha: float, confidence_level: float
+    leaves: LeafTable,
+    *,
+    max_depth: int,
+    max_causes: int,
+    alpha: float,
+    confidence_level: float,
+    counts_rows: bool,
+    hierarchy: tuple[Nesting, ...],
 ) -> Attribution:
     """Choose the family of the noise by the kind of metric."""
     options: dict[str, Any] = {
@@ -264,6 +374,12 @@ def _attribute(
         "alpha": alpha,
         "confidence_level": confidence_level,
     }
+    if leaves.history is None and counts_rows:
+        from rcakit.stats.attribution.counts import attribute_forecast_counts
+
+        return attribute_forecast_counts(
+            leaves.codes, leaves.sizes, leaves.observed, leaves.usual, **options
+        )
     if leaves.history is None:
         from rcakit.stats.attribution.amounts import attribute_amounts
 
@@ -279,10 +395,16 @@ def _attribute(
             leaves.observed,
             leaves.denominator,
             history=leaves.history,
+            hierarchy=hierarchy,
             **options,
         )
     from rcakit.stats.attribution.counts import attribute_counts
 
     return attribute_counts(
-        leaves.codes, leaves.sizes, leaves.observed, history=leaves.history, **options
+        leaves.codes,
+        leaves.sizes,
+        leaves.observed,
+        history=leaves.history,
+        hierarchy=hierarchy,
+        **options,
     )

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.steadiness import steady_days
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["LeafTable", "Span", "leaf_table"]
+__all__ = ["LeafTable", "Span", "is_same", "leaf_table"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -21,14 +22,19 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Days of the baseline and of the period; both ends of both belong to them."""
+    """Days of the baseline and of the period; both ends of both belong to them.
 
-    baseline: tuple[dt.date, dt.date]
+    The baseline is None where a forecast stands in for it.
+    """
+
+    baseline: tuple[dt.date, dt.date] | None
     period: tuple[dt.date, dt.date]
 
     @property
     def n_baseline_days(self) -> int:
-        """Number of baseline days."""
+        """Number of baseline days; 0 with a forecast."""
+        if self.baseline is None:
+            return 0
         return (self.baseline[1] - self.baseline[0]).days + 1
 
     @property
@@ -56,6 +62,8 @@ class LeafTable:
         the forecast.
     history
         Leaf × day values of the baseline; None when a forecast is given instead.
+    daily
+        Leaf, day (0 is the first of the period) and value of baseline and period, for charts.
     """
 
     dimensions: tuple[str, ...]
@@ -65,6 +73,7 @@ class LeafTable:
     denominator: Floats | None
     usual: Floats
     history: History | None
+    daily: tuple[Integers, Integers, Floats] | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -84,7 +93,7 @@ class LeafTable:
         belongs = np.ones(len(self.codes), dtype=bool)
         for name, value in segment.items():
             i = self.dimensions.index(name)
-            wanted = [code for code, known in enumerate(self.values[i]) if _same(known, value)]
+            wanted = [code for code, known in enumerate(self.values[i]) if is_same(known, value)]
             belongs &= np.isin(self.codes[:, i], wanted)
         return belongs
 
@@ -104,7 +113,7 @@ def leaf_table(
     amount = table[value or "n_rows"].to_numpy().astype(float)
     below = table[denominator].to_numpy() if denominator else None
     n_leaves = len(first)
-    if span is None:
+    if span is None or span.baseline is None:
         return LeafTable(
             dimensions,
             values,
@@ -117,6 +126,10 @@ def leaf_table(
     day = _day_index(table, span.period[0])
     now, before = day >= 0, day < 0
     day_of_baseline = _day_index(table, span.baseline[0])
+    squares = None
+    n_cells = n_leaves * span.n_baseline_days
+    if value and not _is_counted(table["n_rows"].to_numpy()[before], amount[before], n_cells):
+        squares = table[f"{value}__squared"].to_numpy()[before]
     history = History(
         leaf=leaf[before],
         day=day_of_baseline[before],
@@ -124,17 +137,31 @@ def leaf_table(
         weekday=_weekdays(*span.baseline),
         period_weekday=_weekdays(*span.period),
         denominator=None if below is None else below[before],
-        sum_squares=table[f"{value}__squared"].to_numpy()[before] if value else None,
+        sum_squares=squares,
     )
+    leaf_codes = np.column_stack(codes)[first]
+    n_steady = steady_days(history, codes=leaf_codes, sizes=tuple(map(len, values)))
+    steady = before & (day_of_baseline >= span.n_baseline_days - n_steady)
     return LeafTable(
         dimensions,
         values,
-        np.column_stack(codes)[first],
+        leaf_codes,
         _sum(leaf[now], amount[now], n_leaves),
         None if below is None else _sum(leaf[now], below[now], n_leaves),
-        _sum(leaf[before], amount[before], n_leaves) * span.n_period_days / span.n_baseline_days,
+        _sum(leaf[steady], amount[steady], n_leaves) * span.n_period_days / n_steady,
         history,
+        (leaf, day, amount),
     )
+
+
+def _is_counted(n_rows: Integers, amount: Floats, n_cells: int) -> bool:
+    """Tell whether rows hold counts made beforehand: whole numbers, one row in most cells.
+
+    Then the size of a row says nothing about how events come; otherwise each row is one event that
+    brings its value, which is far noisier.
+    """
+    is_whole = bool((amount == np.round(amount)).all())
+    return is_whole and len(n_rows) >= 0.5 * n_cells and bool((n_rows <= 1).all())
 
 
 def _encode(column: "pl.Series") -> tuple[tuple[Any, ...], Integers]:
@@ -175,5 +202,6 @@ def _weekdays(first: dt.date, last: dt.date) -> Integers:
     return (first.weekday() + np.arange((last - first).days + 1)) % 7
 
 
-def _same(known: Any, asked: Any) -> bool:
+def is_same(known: Any, asked: Any) -> bool:
+    """Tell whether a value of the data is the one that is meant; dates and numbers compare as text."""
     return known == asked or (known is not None and asked is not None and str(known) == str(asked))

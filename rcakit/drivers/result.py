@@ -1,22 +1,29 @@
 """DriverResult: the verdict, the segments that carry the change, and what could not be told."""
 
+import datetime as dt
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+import numpy as np
 
 from rcakit import frames, wording
+from rcakit.drivers.entities import EntityShares
 from rcakit.drivers.leaf_table import LeafTable, Span
-from rcakit.findings import Finding
+from rcakit.findings import SMALLEST_CELL, Finding
 from rcakit.results import Record, Result
 from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
+from rcakit.stats.attribution.sums import sum_by
+from rcakit.validation import check_choice
 
 if TYPE_CHECKING:
     import altair as alt
 
 __all__ = ["DriverResult"]
 
+ChartKind = Literal["causes", "days", "is_is_not"]
 _METHOD = "scan of all segments with negative binomial noise, family-wise error control"
 _FLOAT_COLUMNS = (
     "observed",
@@ -51,6 +58,10 @@ class DriverResult(Result):
         What is counted.
     is_ratio
         Whether the metric is a ratio of sums; then observed and expected are numerators.
+    notes
+        What a reader must know before believing the split; also the caveats of the verdict.
+    entities
+        How the excess spreads over accounts and the like; None unless asked for.
     """
 
     attribution: Attribution
@@ -59,6 +70,8 @@ class DriverResult(Result):
     unit: str
     is_ratio: bool
     library: frames.Library
+    notes: tuple[str, ...] = ()
+    entities: EntityShares | None = None
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         {
@@ -93,9 +106,11 @@ class DriverResult(Result):
         unit: str,
         is_ratio: bool,
         library: frames.Library,
+        notes: tuple[str, ...] = (),
+        entities: EntityShares | None = None,
     ) -> "DriverResult":
         """Dress the numbers with names."""
-        return cls(attribution, leaves, span, unit, is_ratio, library)
+        return cls(attribution, leaves, span, unit, is_ratio, library, notes, entities)
 
     @property
     def verdict(self) -> Verdict:
@@ -133,17 +148,142 @@ class DriverResult(Result):
         }
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return the verdict, then each driver."""
-        return (self._verdict_finding(), *map(self._driver_finding, self.attribution.segments))
-
-    def plot(self) -> "alt.TopLevelMixin":
-        """Draw the excess of each segment and of the rest."""
-        from rcakit.plots.drivers import segment_effects
-
-        rest = self.attribution.change - sum(item.excess for item in self.attribution.segments)
-        return segment_effects(
-            self.to_records(), rest=rest, unit=self.unit, title=self._verdict_claim()
+        """Return the verdict, each driver, and how concentrated the excess is."""
+        return (
+            self._verdict_finding(),
+            *map(self._driver_finding, self.attribution.segments),
+            *((self._entity_finding(self.entities),) if self.entities else ()),
         )
+
+    def _entity_finding(self, entities: EntityShares) -> Finding:
+        rising = [
+            self.leaves.segment(item.codes) for item in self.attribution.segments if item.excess > 0
+        ]
+        where = f"in {wording.segment(rising[0])}" if len(rising) == 1 else "over everything"
+        if len(rising) > 1:
+            where = f"in the {len(rising)} segments that rose"
+        return entities.finding(unit=self.unit, where=where)
+
+    def plot(self, kind: ChartKind = "causes") -> "alt.TopLevelMixin":
+        """Draw the split of the change.
+
+        Parameters
+        ----------
+        kind
+            ``causes``: from expected to observed, one step per segment. ``days``: segments by day.
+            ``is_is_not``: values of the first segment beside their siblings that did not move.
+        """
+        from rcakit.plots import drivers as charts
+
+        check_choice(kind, "kind", get_args(ChartKind))
+        if kind == "days":
+            title = "Day by day against the usual level: " + self._verdict_claim()
+            return charts.segment_days(self.by_day(), unit=self.unit, title=title)
+        if kind == "is_is_not":
+            title = "What moved, and what beside it did not"
+            return charts.is_and_is_not(self.is_is_not(), unit=self.unit, title=title)
+        numbers = self.attribution
+        return charts.cause_waterfall(
+            self.to_records(),
+            expected=numbers.expected,
+            observed=numbers.observed,
+            unit=self.unit,
+            title=self._verdict_claim(),
+            is_ratio=self.is_ratio,
+        )
+
+    def is_is_not(self) -> list[Record]:
+        """Set each value of the first segment beside its siblings, the other values held.
+
+        Returns
+        -------
+        list of dict
+            dimension, value, is_inside, observed, usual, ratio; at most eight siblings a dimension,
+            the largest first, those below ten left out. Empty without a segment.
+        """
+        if not self.attribution.segments:
+            return []
+        codes = self.attribution.segments[0].codes
+        leaves, rows = self.leaves, []
+        for j, (dimension, code) in enumerate(zip(leaves.dimensions, codes, strict=True)):
+            if code < 0:
+                continue
+            held = np.all(
+                [(leaves.codes[:, k] == c) | (c < 0) | (k == j) for k, c in enumerate(codes)],
+                axis=0,
+            )
+            seen, usual = (
+                sum_by(leaves.codes[held, j], column[held], leaves.sizes[j])
+                for column in (leaves.observed, self._usual())
+            )
+            siblings = [i for i in np.argsort(-(seen + usual), kind="stable")[:9] if i != code]
+            for i in (code, *(i for i in siblings if max(seen[i], usual[i]) >= SMALLEST_CELL)):
+                ratio = seen[i] / usual[i] if usual[i] > 0 else math.nan
+                rows.append(
+                    {
+                        "dimension": dimension,
+                        "value": leaves.values[j][i],
+                        "is_inside": bool(i == code),
+                        "observed": float(seen[i]),
+                        "usual": float(usual[i]),
+                        "ratio": float(ratio),
+                    }
+                )
+        return rows
+
+    def _usual(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return what each leaf would have shown: its usual sum (of a rate: at its usual rate)."""
+        leaves = self.leaves
+        if leaves.denominator is None or leaves.history is None:
+            usual = leaves.usual
+            return usual * (self.attribution.expected / max(float(usual.sum()), 1e-12))
+        n = len(leaves.codes)
+        events = sum_by(leaves.history.leaf, leaves.history.value, n)
+        at_risk = sum_by(leaves.history.leaf, leaves.history.at_risk, n)
+        overall = events.sum() / max(float(at_risk.sum()), 1e-12)
+        return leaves.denominator * np.where(
+            at_risk > 0, events / np.maximum(at_risk, 1e-12), overall
+        )
+
+    def by_day(self, *, n_days: int = 28) -> list[Record]:
+        """Compare every named segment, and everything else, with its own usual day.
+
+        Parameters
+        ----------
+        n_days
+            Days before the period to show.
+
+        Returns
+        -------
+        list of dict
+            segment (empty for everything else), day, observed, usual, log2_ratio, is_period.
+        """
+        if self.leaves.daily is None or self.span is None:
+            return []
+        leaf, day, value = self.leaves.daily
+        last = self.span.n_period_days
+        owner = np.full(len(self.leaves.codes), len(self.segments))
+        for k, segment in reversed(list(enumerate(self.segments))):
+            owner[self.leaves.inside(segment)] = k
+        shown_days = np.arange(max(int(day.min(initial=0)), -n_days), last)
+        rows = []
+        for k, segment in enumerate((*self.segments, {})):
+            sums = [float(value[(day == d) & (owner[leaf] == k)].sum()) for d in shown_days]
+            usual = float(
+                np.mean([s for s, d in zip(sums, shown_days, strict=True) if d < 0] or [0])
+            )
+            rows += [
+                {
+                    "segment": segment,
+                    "day": self.span.period[0] + dt.timedelta(int(d)),
+                    "observed": seen,
+                    "usual": usual,
+                    "log2_ratio": math.log2((seen + 0.5) / (usual + 0.5)),
+                    "is_period": bool(d >= 0),
+                }
+                for d, seen in zip(shown_days, sums, strict=True)
+            ]
+        return rows
 
     def _verdict_claim(self) -> str:
         numbers = self.attribution
@@ -154,6 +294,11 @@ class DriverResult(Result):
                 "segment stands out."
             )
         if numbers.verdict == "broad":
+            if numbers.segments:
+                return (
+                    f"The change is broad-based: {total}, and the segments that stand out hold "
+                    "less than half of it."
+                )
             return (
                 f"The change is broad-based: {total}, and no segment explains it; everything "
                 "moved together."
@@ -209,7 +354,7 @@ class DriverResult(Result):
             n_obs=max(1, self._n_obs()),
             method=_METHOD,
             verdict=numbers.verdict,
-            caveats=numbers.notes,
+            caveats=self.notes,
             evidence={
                 "observed": numbers.observed,
                 "expected": numbers.expected,

@@ -58,7 +58,8 @@ def compose(findings: Sequence[Finding]) -> Answer:
         return Answer(
             ("This run published no verdict.",), "Cannot tell", "there is nothing to rate."
         )
-    drivers = [item for item in findings if item.kind == "driver"]
+    is_broad = verdict.verdict == "broad"
+    drivers = [item for item in findings if item.kind == "driver" and not is_broad]
     matched = [item for item in findings if item.kind == "matched_change"]
     ruled_out = [item for item in findings if item.kind == "ruled_out"]
     sentences = [verdict.claim]

@@ -24,9 +24,9 @@ ENDINGS = {
 }
 
 # The type of a CSV or JSON column is guessed from all rows of files up to this size together, for
-# a fraction may come late; of larger ones from the first rows.
-_WHOLE_BYTES = 64 * 1024 * 1024
-_SAMPLE_ROWS = 100_000
+# a fraction may come late; of larger ones from the first rows, for guessing is slow.
+_WHOLE_BYTES = 4 * 1024 * 1024
+_SAMPLE_ROWS = 10_000
 
 _HEADER_LENGTH = 65_536
 

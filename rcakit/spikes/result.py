@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
-__all__ = ["SpikeResult"]
+__all__ = ["HourlySpikeResult", "SpikeResult"]
 
 Floats = NDArray[np.float64]
 Period = dt.date | dt.datetime

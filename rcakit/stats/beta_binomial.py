@@ -156,7 +156,8 @@ def _log_probability(
 def _continuous(y: Floats, n: Floats, p: Floats, phi: Floats) -> Floats:
     """Tail of the beta law that has the mean and variance of y / n."""
     strength = np.maximum(n / phi - 1, 1e-6)
-    return special.betainc((1 - p) * strength, p * strength, 1 - y / n)
+    tail = special.betainc((1 - p) * strength, p * strength, 1 - y / n)
+    return np.asarray(tail, dtype=np.float64)
 
 
 def _broadcast(*arrays: ArrayLike) -> list[Floats]:

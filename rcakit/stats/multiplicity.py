@@ -6,10 +6,13 @@ and does not count.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+Weight = Callable[[Floats, Floats], Floats]
 
 
 def benjamini_hochberg(pvalues: ArrayLike, *, axis: int | None = None) -> Floats:
@@ -89,20 +92,21 @@ def bonferroni(pvalues: ArrayLike, *, axis: int | None = None) -> Floats:
     return np.minimum(p * made, 1.0)
 
 
-def _along(pvalues: ArrayLike, axis: int | None, weight, *, step_up: bool) -> Floats:
+def _along(pvalues: ArrayLike, axis: int | None, weight: Weight, *, step_up: bool) -> Floats:
     """Sort, weigh by rank, make monotone, put back."""
     p = np.asarray(pvalues, dtype=np.float64)
     flat = p.reshape(-1, 1) if axis is None else np.moveaxis(p, axis, 0)
     order = np.argsort(flat, axis=0)  # nan last
     ranked = np.take_along_axis(flat, order, axis=0)
     made = np.count_nonzero(~np.isnan(flat), axis=0, keepdims=True).astype(float)
-    rank = np.arange(1, len(flat) + 1).reshape((-1,) + (1,) * (flat.ndim - 1))
+    rank = np.arange(1.0, len(flat) + 1).reshape((-1,) + (1,) * (flat.ndim - 1))
     adjusted = ranked * weight(made, rank)
-    if step_up:
+    adjusted = (
         # fmin ignores the nans that sit at the end.
-        adjusted = np.fmin.accumulate(adjusted[::-1], axis=0)[::-1]
-    else:
-        adjusted = np.maximum.accumulate(adjusted, axis=0)
+        np.fmin.accumulate(adjusted[::-1], axis=0)[::-1]
+        if step_up
+        else np.maximum.accumulate(adjusted, axis=0)
+    )
     adjusted = np.where(np.isnan(ranked), np.nan, np.minimum(adjusted, 1.0))
     back = np.empty_like(flat)
     np.put_along_axis(back, order, adjusted, axis=0)

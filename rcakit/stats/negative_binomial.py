@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from rcakit.stats.tails import tail_pvalues
+from rcakit.stats.tails import normal_score, tail_pvalues
 
 __all__ = [
     "lower_tail",
@@ -182,7 +182,7 @@ def skewness(mean: ArrayLike, variance: ArrayLike) -> Floats:
     ----------
     .. [1] Johnson, Kemp & Kotz (2005). Univariate Discrete Distributions, 3rd ed., p. 217.
     """
-    mean = np.asarray(mean)
+    mean, variance = _broadcast(mean, variance)
     variance = np.maximum(variance, mean)
     return (2 * variance / mean - 1) / np.sqrt(variance)
 
@@ -211,27 +211,7 @@ def peizer_pratt_score(counts: ArrayLike, mean: ArrayLike, variance: ArrayLike) 
        common, related tail probabilities, I. JASA 63, 1416-1456.
     .. [2] Johnson, Kemp & Kotz (2005). Univariate Discrete Distributions, 3rd ed., p. 120.
     """
-    y, mean, variance = _broadcast(counts, mean, variance)
-    variance = np.maximum(variance, mean * (1 + 1e-6))
-    fail, success = 1 - mean / variance, mean / variance
-    successes = np.maximum(mean * mean / (variance - mean) - 0.5, 1e-9)
-    trials = y + successes
-    distance = y + 1 / 6 - (trials + 1 / 3) * fail
-    bend = (
-        1
-        + success * _peizer_pratt_g(y / (trials * fail))
-        + fail * _peizer_pratt_g(successes / (trials * success))
-    )
-    return distance * np.sqrt(np.maximum(bend, 0) / ((trials + 1 / 6) * fail * success))
-
-
-def _peizer_pratt_g(x: Floats) -> Floats:
-    """(1 - x^2 + 2 x log x) / (1 - x)^2, with its limits at 0 and 1."""
-    away = x - 1
-    near_one = np.abs(away) < 1e-3
-    safe = np.where(near_one, 0.5, x)
-    value = (1 - safe * safe + 2 * special.xlogy(safe, safe)) / (1 - safe) ** 2
-    return np.where(near_one, -away / 3 * (1 - away / 2), value)
+    return normal_score(*_broadcast(counts, mean, variance))
 
 
 def _broadcast(*arrays: ArrayLike) -> list[Floats]:

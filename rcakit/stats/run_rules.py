@@ -11,7 +11,20 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["RULE_SETS", "Anhoej", "Rule", "anhoej", "apply_rules"]
+__all__ = [
+    "RULE_SETS",
+    "Anhoej",
+    "Rule",
+    "alternating",
+    "anhoej",
+    "apply_rules",
+    "avoiding",
+    "beyond_limits",
+    "hugging",
+    "same_side",
+    "some_beyond",
+    "trend",
+]
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Cells worked on at a time, so that temporaries stay in the processor's cache.
 _PIECE = 1 << 15
+_SUM_PIECE = 1 << 16  # sums take a step per count: more cells pay for it
 # Where exact methods take over from the normal score: in tails below the first, plus the
 # second times the skewness, and for laws more lopsided than the third.
 _TAIL_AT_LEAST = 0.02
@@ -38,6 +39,7 @@ _LEAST_EXCESS = 1e-6
 # Six digits beyond three standard deviations, three digits beyond one and a half.
 _FRACTION_TERMS = 12
 _NEARLY_ZERO = 1e-30
+_SERIES_FROM = 16.0  # Stirling's series has twelve digits from here on
 
 
 def tail_pvalues(counts: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
@@ -76,18 +78,43 @@ def tail_pvalues(counts: Floats, mean: Floats, variance: Floats) -> tuple[Floats
     >>> upper.round(9), lower.round(9)
     (array([1.42e-07]), array([0.99999986]))
     """
-    cells = [np.ascontiguousarray(a).ravel() for a in (counts, mean, variance)]
-    upper, lower = np.empty_like(cells[1]), np.empty_like(cells[1])
-    for start in range(0, len(upper), _PIECE):
-        piece = slice(start, start + _PIECE)
-        _piece_pvalues(*(c[piece] for c in cells), upper[piece], lower[piece])
+    y, m, v = (np.ascontiguousarray(a).ravel() for a in (counts, mean, variance))
+    upper, lower = np.empty_like(m), np.empty_like(m)
+    doubtful = np.empty(len(m), bool)
+    for now in _pieces(len(m), _PIECE):
+        _body(y[now], m[now], v[now], upper[now], doubtful[now])
+        np.subtract(1, upper[now], out=lower[now])
+    at = np.flatnonzero(doubtful)
+    few = m[at] < _SMALL_MEAN
+    poor = [at[:0]]
+    for chosen, method, size in (
+        (at[few], _summed_tails, _SUM_PIECE),
+        (at[~few], _score_tails, _PIECE),
+    ):
+        for now in _pieces(len(chosen), size):
+            cells = chosen[now]
+            upper[cells], lower[cells], again = method(y[cells], m[cells], v[cells])
+            poor.append(cells[again])
+    at = np.concatenate(poor)
+    for now in _pieces(len(at), _PIECE):
+        cells = at[now]
+        upper[cells], lower[cells] = _exact_tails(y[cells], m[cells], v[cells])
     return upper.reshape(mean.shape), lower.reshape(mean.shape)
 
 
-def _piece_pvalues(
-    counts: Floats, mean: Floats, variance: Floats, upper: Floats, lower: Floats
+def normal_score(counts: Floats, mean: Floats, variance: Floats) -> Doubles:
+    """Peizer-Pratt score of counts, in double precision; see `peizer_pratt_score`."""
+    return _peizer_pratt(*_doubles(counts, mean, variance))
+
+
+def _pieces(length: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, length, size)]
+
+
+def _body(
+    counts: Floats, mean: Floats, variance: Floats, upper: Floats, doubtful: NDArray[np.bool_]
 ) -> None:
-    """Write the tails of a piece that fits the processor's cache into the last two arrays."""
+    """Write the normal score's upper tail, and where it is not to be trusted."""
     spread = np.sqrt(variance)
     z = counts - mean
     z /= spread
@@ -101,18 +128,11 @@ def _piece_pvalues(
     bend /= 6
     z -= bend
     _normal_body(z, out=upper)
-    np.subtract(1, upper, out=lower)
     # The more lopsided the law, the earlier the normal score fails.
     reach = np.abs(np.subtract(upper, 0.5, out=z), out=z)
     reach += np.multiply(lopsided, _TAIL_PER_SKEWNESS, out=bend)
-    doubtful = reach > 0.5 - _TAIL_AT_LEAST
+    np.greater(reach, 0.5 - _TAIL_AT_LEAST, out=doubtful)
     doubtful |= lopsided > _LOPSIDED
-    at = np.flatnonzero(doubtful)
-    few = mean[at] < _SMALL_MEAN
-    for chosen, method in ((at[~few], _score_tails), (at[few], _summed_tails)):
-        if len(chosen):
-            cells = (a[chosen] for a in (counts, mean, variance))
-            upper[chosen], lower[chosen] = method(*cells)
 
 
 def _normal_body(z: Floats, *, out: Floats) -> None:
@@ -128,49 +148,72 @@ def _normal_body(z: Floats, *, out: Floats) -> None:
     np.divide(1, out, out=out)
 
 
-def _score_tails(counts: Floats, mean: Floats, variance: Floats) -> tuple[Doubles, Doubles]:
-    """Tails by the Peizer-Pratt score, exact where they are small or the score is poor."""
+def _score_tails(
+    counts: Floats, mean: Floats, variance: Floats
+) -> tuple[Doubles, Doubles, NDArray[np.bool_]]:
+    """Tails by the Peizer-Pratt score, and where they are small or the score is poor."""
     y, m, excess = _doubles(counts, mean, variance)
     score = _peizer_pratt(y, m, excess)
     tail = _normal_tail(np.abs(score))
-    upper = np.where(score > 0, tail, 1 - tail)
+    upper = 0.5 - np.copysign(0.5 - tail, score)
     lower = 1 - upper
-    rough = (m < _SMALL_SIZE * excess) | ((y < _HANDFUL) & (lower < _HANDFUL_TAIL))
-    exact = rough | (tail < _EXACT_BELOW)
-    high = np.flatnonzero(exact & (y > m))
-    upper[high] = _exact_upper(y[high], m[high], excess[high])
-    lower[high] = 1 - upper[high]
-    low = np.flatnonzero(exact & (y <= m))
-    lower[low] = _exact_lower(y[low], m[low], excess[low])
-    upper[low] = 1 - lower[low]
-    return upper, lower
+    poor = (tail < _EXACT_BELOW) | (m < _SMALL_SIZE * excess)
+    poor |= (y < _HANDFUL) & (lower < _HANDFUL_TAIL)
+    return upper, lower, poor
 
 
-def _summed_tails(counts: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
-    """Tails of laws with a small mean, by adding probabilities from zero up to the count."""
+def _summed_tails(
+    counts: Floats, mean: Floats, variance: Floats
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Tails of laws with a small mean, by adding probabilities from zero up to the count.
+
+    Also gives where the upper tail has lost its digits, or the sum was cut off.
+    """
     terms = np.minimum(counts, _MOST_TERMS).astype(np.uint8)
     order = np.argsort(~terms, kind="stable")  # largest counts first: they need most terms
     m = mean[order]
-    excess = np.maximum(variance[order] / m - 1, _LEAST_EXCESS)
-    ratio = m / (1 + excess)  # of the probabilities of k + 1 and k, times k + 1
-    odds = excess / (1 + excess)
-    term = np.exp(m * np.log1p(excess) / -excess)
-    below = np.zeros_like(m)
-    unfinished = len(m) - np.cumsum(np.bincount(terms))
+    excess = variance[order]
+    excess /= m
+    excess -= 1
+    np.maximum(excess, _LEAST_EXCESS, out=excess)
+    term = np.log1p(excess)
+    term *= m
+    term /= excess
+    np.exp(np.negative(term, out=term), out=term)
+    odds = excess + 1
+    ratio = np.divide(m, odds, out=m)  # of the probabilities of k + 1 and k, times k + 1
+    np.divide(excess, odds, out=odds)
+    below = np.zeros_like(term)
+    unfinished = len(term) - np.cumsum(np.bincount(terms))
     for k, end in enumerate(unfinished[:-1]):
         below[:end] += term[:end]
         term[:end] *= ratio[:end]
         term[:end] *= 1 / (k + 1)
         ratio[:end] += odds[:end]
-    below += 0.5 * term
-    upper, lower = np.empty_like(m), np.empty_like(m)
+    term *= 0.5
+    below += term
+    lower = np.empty_like(below)
     lower[order] = below
-    np.subtract(1, lower, out=upper)
-    far = np.flatnonzero((upper < _SUM_KEEPS_DIGITS) | (counts > _MOST_TERMS))
-    if len(far):
-        upper[far] = _exact_upper(*_doubles(counts[far], mean[far], variance[far]))
-        lower[far] = 1 - upper[far]
-    return upper, lower
+    upper = 1 - lower
+    return upper, lower, (upper < _SUM_KEEPS_DIGITS) | (counts > _MOST_TERMS)
+
+
+def _exact_tails(counts: Floats, mean: Floats, variance: Floats) -> tuple[Doubles, Doubles]:
+    """Tails by continued fractions: the one on the count's side of the mean, and the rest."""
+    small = mean < _SMALL_MEAN
+    y, m, excess = _doubles(np.where(small, np.floor(counts), counts), mean, variance)
+    below = y <= m
+    success = 1 / (1 + excess)
+    size, fail = m / excess, excess * success
+    # P(Y >= y) = I_q(y, r) above, P(Y <= y) = I_p(r, y + 1) below.
+    share = _beta_fraction(
+        np.where(below, size, y),
+        np.where(below, success, fail),
+        np.where(below, y + 1, m) * success,
+    )
+    share *= np.where(below, fail * (1 + y / size), 1)
+    tail = _probability(y, m, excess) * (share - 0.5)
+    return np.where(below, 1 - tail, tail), np.where(below, tail, 1 - tail)
 
 
 def _doubles(counts: Floats, mean: Floats, variance: Floats) -> tuple[Doubles, Doubles, Doubles]:
@@ -217,21 +260,6 @@ def _normal_tail(x: Doubles) -> Doubles:
     return total * t * np.exp(-0.5 * x * x) * 0.3989422804014327
 
 
-def _exact_upper(y: Doubles, mean: Doubles, excess: Doubles) -> Doubles:
-    """Mid-p-value above: P(Y >= y) = I_q(y, r), for counts above the mean."""
-    success = 1 / (1 + excess)
-    share = _beta_fraction(y, excess * success, mean * success)
-    return _probability(y, mean, excess) * (share - 0.5)
-
-
-def _exact_lower(y: Doubles, mean: Doubles, excess: Doubles) -> Doubles:
-    """Mid-p-value below: P(Y <= y) = I_p(r, y + 1), for counts below the mean."""
-    size, success = mean / excess, 1 / (1 + excess)
-    share = _beta_fraction(size, success, (y + 1) * success)
-    share *= excess * success * (1 + y / size)
-    return _probability(y, mean, excess) * (share - 0.5)
-
-
 def _beta_fraction(a: Doubles, x: Doubles, bx: Doubles) -> Doubles:
     """Continued fraction of I_x(a, b) a B(a, b) / (x^a (1 - x)^b), from its far end.
 
@@ -261,10 +289,13 @@ def _probability(y: Doubles, mean: Doubles, excess: Doubles) -> Doubles:
 
 
 def _stirling_error(x: Doubles) -> Doubles:
-    """Log Gamma(x + 1) less Stirling's formula: eight steps up, then the series."""
-    total = np.zeros_like(x)
-    for j in range(8):
-        total += (x + (j + 0.5)) * np.log1p(1 / (x + j)) - 1
-    inverse = 1 / (x + 8)
+    """Give log Gamma(x + 1) less Stirling's formula: by its series, small x after eight steps up."""
+    small = np.minimum(x, _SERIES_FROM)
+    product = small + 1
+    for j in range(2, 8):
+        product *= small + j
+    steps = (small + 7.5) * np.log(small + 8) - (small + 0.5) * np.log(small) - np.log(product) - 8
+    inverse = 1 / np.where(x < _SERIES_FROM, x + 8, x)
     square = inverse * inverse
-    return total + inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680)))
+    series = inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680)))
+    return np.where(x < _SERIES_FROM, series + steps, series)

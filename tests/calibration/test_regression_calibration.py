@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from noufaily_scenarios import RATES, detection, rolling_pvalues, simulate  # noqa: E402
+from noufaily_scenarios import RATES, detection, rolling_pvalues, simulate
 
 
 def test_one_repetition_detects_outbreaks():

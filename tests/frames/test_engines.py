@@ -197,3 +197,28 @@ def test_hands_tables_back_in_kind():
     for name, kind in (("pandas", "pandas"), ("pyarrow", "pyarrow"), ("duckdb", "polars")):
         table = frames.hand_back(ROWS.head(1), frames.library(in_engine(name, ROWS)))
         assert type(table).__module__.startswith(kind)
+
+
+def test_products_add_up_per_group(hold):
+    """Products of two columns are summed next to sums, and a missing factor counts as zero."""
+    table = frames.aggregate(hold(ROWS), keys="policy", products=[("cost", "views")])
+    spam = table.row(by_predicate=pl.col("policy") == "spam", named=True)
+    assert spam["cost__times__views"] == pytest.approx(1.5 * 1.0 + 4 * 5.0)
+
+
+def test_lowest_value_per_group(hold):
+    """The smallest value of a group comes home with its sums."""
+    rows = pl.DataFrame({"policy": ["spam", "spam", "hate"], "cost": [2.0, -3.0, 1.0]})
+    table = frames.aggregate(hold(rows), keys="policy", lowest="cost")
+    assert table["cost__lowest"].to_list() == [1.0, -3.0]
+
+
+def test_not_a_number_is_missing(hold):
+    """Null and not-a-number both count as missing, row by row."""
+    assert frames.aggregate(hold(ROWS), sums=("views", "cost"))["n_missing"].to_list() == [2]
+
+
+def test_rows_without_value_drop_out(hold):
+    """Only rows that hold every named column stay."""
+    kept = frames.without_missing(hold(ROWS), ("views", "is_appealed"))
+    assert frames.aggregate(kept)["n_rows"].to_list() == [3]

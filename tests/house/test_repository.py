@@ -117,13 +117,19 @@ def _documentation() -> str:
     return "\n".join(path.read_text("utf-8") for path in files if "_build" not in path.parts)
 
 
+def _without_last_word(text: str, path: Path) -> str:
+    """Leave out the last word of the ladder where it may stand: in the ladder, and for roll-outs."""
+    is_allowed = path.name == "findings.py" or path.parent.name == "experiments"
+    return text.replace(findings.LADDER[-1], "") if is_allowed else text
+
+
 def test_no_sentence_names_causes():
-    """No text that the package can say claims a cause; only the ladder itself may hold the word."""
+    """No text that the package can say claims a cause; only roll-outs may say the last word."""
     found = [
         f"{path.name}: {text!r}"
         for path in sorted((ROOT / "rcakit").rglob("*.py"))
         for text in _string_literals(ast.parse(path.read_text("utf-8")))
-        if findings._CAUSAL.search(text) and "|" not in text and text not in findings.LADDER
+        if findings._CAUSAL.search(_without_last_word(text, path)) and "|" not in text
     ]
     assert found == []
 

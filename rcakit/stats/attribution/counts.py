@@ -1,5 +1,6 @@
 """Attribute a change of counts, or of sums of row values, to segments."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from rcakit.stats.attribution.steadiness import last_days, steady_days
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_LEAST_EXPLAINED = 0.5  # share of the change below which segments are not its place
 _SHARE_OF_ALPHA_FOR_SEGMENTS = (
     0.3  # the union bound is cheap in power (1 nat); the test of the total is not
 )
@@ -43,6 +45,7 @@ def attribute_counts(
     max_segments: int = 20,
     alpha: float = 0.01,
     confidence_level: float = 0.95,
+    hierarchy: Sequence[search.Nesting] = (),
 ) -> Attribution:
     """Name the segments that explain a change of counts, or say that none does.
 
@@ -65,6 +68,9 @@ def attribute_counts(
         Probability of naming anything, a segment or a broad change, when nothing happened.
     confidence_level
         Of all intervals.
+    hierarchy
+        Dimensions whose values lie inside those of another; the outer value is named when the rest of it
+        moved too, or when it holds nothing else.
 
     Notes
     -----
@@ -102,6 +108,7 @@ def attribute_counts(
         alpha=alpha,
         max_segments=max_segments,
         confidence_level=confidence_level,
+        hierarchy=hierarchy,
     )
     if not is_cut:
         return conclusion
@@ -198,12 +205,18 @@ def _attribute(
     alpha: float,
     max_segments: int,
     confidence_level: float,
+    hierarchy: Sequence[search.Nesting] = (),
 ) -> Attribution:
     """Search, describe, conclude."""
     log_weight, n_candidates = weights
     level = alpha * _SHARE_OF_ALPHA_FOR_SEGMENTS
     finder = search.Search(
-        lattice, columns, model=search.CountModel(noise), log_weight=log_weight, alpha=level
+        lattice,
+        columns,
+        model=search.CountModel(noise),
+        log_weight=log_weight,
+        alpha=level,
+        hierarchy=hierarchy,
     )
     leads = search.leads(lattice, search.distance_from_past(lattice.sums) - log_weight)
     finder.run(max_segments=max_segments)
@@ -314,7 +327,11 @@ def _conclude(
         finder, noise, total, confidence_level
     )
     is_broad = factor_pvalue <= alpha * (1.0 - _SHARE_OF_ALPHA_FOR_SEGMENTS)
-    verdict: Verdict = "localised" if segments else "broad" if is_broad else "no_evidence"
+    change = observed - total.mean
+    # Segments that hold little of a change of everything are not where it comes from.
+    explained = sum(segment.excess for segment in segments) * np.sign(change)
+    names_it = bool(segments) and not (is_broad and explained < _LEAST_EXPLAINED * abs(change))
+    verdict: Verdict = "localised" if names_it else "broad" if is_broad else "no_evidence"
     return Attribution(
         verdict=verdict,
         segments=segments,

@@ -1,5 +1,6 @@
 """Attribute a change of a ratio, k events out of n at risk, to segments, to the mix, or to everything."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -333,6 +334,7 @@ def attribute_ratios(
     max_segments: int = 20,
     alpha: float = 0.01,
     confidence_level: float = 0.95,
+    hierarchy: Sequence[search.Nesting] = (),
 ) -> Attribution:
     """Name the segments whose rates explain a change of a ratio, or say that the mix or nothing does.
 
@@ -346,6 +348,9 @@ def attribute_ratios(
         Daily events and numbers at risk per leaf before the period (`value`, `denominator`).
     max_depth, max_segments, alpha, confidence_level
         As in `counts.attribute_counts`.
+    hierarchy
+        Dimensions whose values lie inside those of another; the outer value is named when the rest of it
+        moved too, or when it holds nothing else.
 
     Notes
     -----
@@ -386,6 +391,7 @@ def attribute_ratios(
         model=RateModel(noise),
         log_weight=log_weight,
         alpha=alpha * _SHARE_OF_ALPHA_FOR_SEGMENTS,
+        hierarchy=hierarchy,
     )
     leads = search.leads(lattice, _distance_from_past(lattice.sums) - log_weight)
     finder.run(max_segments=max_segments)

@@ -351,15 +351,34 @@ class Search:
         From `candidate_weights`.
     alpha
         Family-wise error rate.
+    hierarchy
+        Dimensions whose values lie inside those of another.
     """
 
-    __slots__ = ("alive", "alpha", "columns", "found", "lattice", "log_weight", "model", "totals")
+    __slots__ = (
+        "alive",
+        "alpha",
+        "columns",
+        "found",
+        "hierarchy",
+        "lattice",
+        "log_weight",
+        "model",
+        "totals",
+    )
 
     def __init__(
-        self, lattice: Lattice, columns: Floats, *, model: Model, log_weight: Floats, alpha: float
+        self,
+        lattice: Lattice,
+        columns: Floats,
+        *,
+        model: Model,
+        log_weight: Floats,
+        alpha: float,
+        hierarchy: Sequence["Nesting"] = (),
     ) -> None:
         self.lattice, self.columns, self.model = lattice, columns, model
-        self.log_weight, self.alpha = log_weight, alpha
+        self.log_weight, self.alpha, self.hierarchy = log_weight, alpha, hierarchy
         self.alive = np.ones(columns.shape[1], bool)
         self.totals = columns.sum(axis=1)
         self.found: list[Found] = []
@@ -422,7 +441,7 @@ class Search:
             group = self.lattice.group(segment)
             gains = [
                 (self._gain_of_rest(group, parent, evaluation), parent)
-                for parent in parents(segment)
+                for parent in parents(segment, self.hierarchy)
                 if parent not in taken
             ]
             best_gain, wider = max(gains, default=(0.0, segment))
@@ -476,12 +495,38 @@ def _contains(outer: Sequence[int], inner: Sequence[int]) -> bool:
     return all(a in (ANY, b) for a, b in zip(outer, inner, strict=True))
 
 
-def parents(segment: Sequence[int]) -> list[tuple[int, ...]]:
-    """Segments with one dimension less, none for a segment of one dimension."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Nesting:
+    """A dimension whose every value lies inside one value of another: country in region.
+
+    Parameters
+    ----------
+    child, parent
+        Positions of the dimensions.
+    parent_code
+        Parent's code of every value of the child, shape (n_values,); -1 where it never occurs.
+    """
+
+    child: int
+    parent: int
+    parent_code: Integers
+
+
+def parents(segment: Sequence[int], hierarchy: Sequence[Nesting] = ()) -> list[tuple[int, ...]]:
+    """Segments one step wider: a dimension less, or a nested value replaced by what it lies in."""
     fixed = [j for j, code in enumerate(segment) if code != ANY]
+    wider = []
+    for nesting in hierarchy:
+        code = segment[nesting.child]
+        if code != ANY and segment[nesting.parent] == ANY and nesting.parent_code[code] != ANY:
+            climbed = list(segment)
+            climbed[nesting.child], climbed[nesting.parent] = ANY, int(nesting.parent_code[code])
+            wider.append(tuple(climbed))
     if len(fixed) == 1:
-        return []
-    return [tuple(ANY if j == drop else code for j, code in enumerate(segment)) for drop in fixed]
+        return wider
+    return wider + [
+        tuple(ANY if j == drop else code for j, code in enumerate(segment)) for drop in fixed
+    ]
 
 
 def near_ties(

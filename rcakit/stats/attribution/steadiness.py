@@ -51,9 +51,13 @@ def steady_days(history: History, *, codes: Integers, sizes: tuple[int, ...]) ->
     ) // _BLOCK_DAYS  # -1, -2: the reference
     block = np.where(history.day >= history.n_days - _REFERENCE_DAYS, 0, age + 1)
     latest = n_blocks + 1
+    used = block <= n_blocks
+    cell = history.leaf[used] * (n_blocks + 1) + block[used]
+    by_leaf = sum_by(cell, history.value[used], len(codes) * (n_blocks + 1))
+    by_leaf = by_leaf.reshape(len(codes), n_blocks + 1)
     for dimension, size in enumerate(sizes):
         if size > 1:
-            drifts = _drifting(history, codes[:, dimension], size, block, n_blocks)
+            drifts = _drifting(codes[:, dimension], size, by_leaf)
             latest = min(latest, int(np.argmax(drifts)) + 1 if drifts.any() else latest)
     if latest > n_blocks:
         return history.n_days
@@ -78,13 +82,10 @@ def last_days(history: History, n_days: int) -> History:
     )
 
 
-def _drifting(
-    history: History, code: Integers, size: int, block: Integers, n_blocks: int
-) -> NDArray[np.bool_]:
+def _drifting(code: Integers, size: int, by_leaf: Floats) -> NDArray[np.bool_]:
     """Tell for every older week, latest first, whether a value had left its present share for good."""
-    used = block <= n_blocks
-    cell = code[history.leaf[used]] * (n_blocks + 1) + block[used]
-    table = sum_by(cell, history.value[used], size * (n_blocks + 1)).reshape(size, n_blocks + 1)
+    n_blocks = by_leaf.shape[1] - 1
+    table = np.stack([sum_by(code, column, size) for column in by_leaf.T], axis=1)
     table = table[table.max(axis=1) >= _MIN_EVENTS]
     whole = table.sum(axis=0)
     if len(table) < 2 or whole[0] <= 0:

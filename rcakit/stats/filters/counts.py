@@ -10,7 +10,7 @@ The loop runs over time, the arithmetic over all series of a block; nothing is c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rcakit.stats.filters.options import Floats
 
 # Series per block: small enough that one block's state stays in the processor's cache.
-_BLOCK = 2048
+_BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,5 +130,14 @@ def filter_counts(
         observed = Observed.of(y[block], None if e is None else e[block])
         before = None if state is None else state.take(block)
         states.append(Learner(observed, clock, options, before).run(out.block(block)))
-    flat = (getattr(out, f.name).swapaxes(-1, -2) for f in fields(out))
-    return FilteredCounts(options.windows, *flat, FilterState.join(states))
+    return FilteredCounts(
+        windows=options.windows,
+        expected=out.expected.T,
+        variance=out.variance.T,
+        level=out.level.T,
+        base=out.base.T,
+        pvalue_upper=out.upper.swapaxes(1, 2),
+        pvalue_lower=out.lower.swapaxes(1, 2),
+        level_shift=out.shift.T,
+        state=FilterState.join(states),
+    )

@@ -92,8 +92,9 @@ class Dispersion:
             self.n += 1
         else:
             self.n += seen
-            for term in (square, surplus, gain):
-                term *= seen
+            square *= seen
+            surplus *= seen
+            gain *= seen
         self.odds *= _ODDS_MEMORY
         self.odds += gain
         self.phi_sum *= self._discount

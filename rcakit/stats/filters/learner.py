@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NORMAL_SKEW_SHIFT = (2.58**2 - 1) / 6  # Cornish-Fisher shift of the 99.5 % point per skewness
 _LEAST_CAP = 1.5
 _LEAST_RESIDUAL = 1e-6
-_CELLS = 1 << 15  # cells whose p-values are worked out together
+_CELLS = 1 << 18  # cells whose p-values are worked out together
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,16 @@ class Output:
     def empty(cls, n_series: int, n_steps: int, windows: tuple[int, ...]) -> Output:
         """Make room for the results."""
         shape = (n_steps, n_series)
-        rows = (np.empty(shape, PRECISION) for _ in range(4))
-        tails = (np.empty((len(windows), *shape), PRECISION) for _ in range(2))
-        return cls(*rows, *tails, np.zeros(shape, np.int8))
+        tails = (len(windows), *shape)
+        return cls(
+            expected=np.empty(shape, PRECISION),
+            variance=np.empty(shape, PRECISION),
+            level=np.empty(shape, PRECISION),
+            base=np.empty(shape, PRECISION),
+            upper=np.empty(tails, PRECISION),
+            lower=np.empty(tails, PRECISION),
+            shift=np.zeros(shape, np.int8),
+        )
 
     def block(self, series: slice) -> Output:
         """Views of some of the series."""
@@ -187,6 +194,7 @@ class Learner:
         scale = ratio / level
         error = mixture.average(growth.precision)
         error *= scale
+        np.multiply(mixture.average_again(growth.wander), scale, out=row[5])
         variance = season_error + error
         variance *= mean
         variance += ratio
@@ -195,7 +203,6 @@ class Learner:
         row[0], row[1], row[2] = y, base, level
         np.multiply(base, ratio, out=row[3])
         row[4] = error
-        np.multiply(mixture.average(growth.drift), scale, out=row[5])
         np.multiply(growth.rate, mixture.weights[-1], out=row[6])
         if self._observed.seen is not None:
             seen = self._observed.seen[t]
@@ -219,7 +226,7 @@ class Learner:
     ) -> NDArray[np.int8] | int:
         """Let each part learn from the step; a missing step has weight 0. Mark level shifts."""
         gap = y - mean
-        z, size, cap = _standardise(gap, mean, variance, self._options.outlier_z)
+        unit, size, cap = _standardise(gap, mean, variance, self._options.outlier_z)
         weight = cap / np.maximum(size, _LEAST_RESIDUAL)
         weight *= weight
         np.minimum(weight, 1, out=weight)
@@ -230,8 +237,8 @@ class Learner:
         gap /= ratio
         self._mixture.learn(self._growth.levels, level, gap, base / ratio)
         counted = weight * y
-        self._level.learn(weight, counted, base)
-        shift = self._level.follow_run(z, row[0], row[1], seen)
+        self._level.learn(counted, weight * base)
+        shift = self._level.follow_run(unit, row[0], row[1], seen)
         if self._seasons:
             expected = weight * mean
             for season, phase in zip(self._seasons, self._clock[:, t], strict=True):
@@ -295,20 +302,23 @@ def _nothing(n_series: int) -> Floats:
 def _standardise(
     gap: Floats, mean: Floats, variance: Floats, outlier_z: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Pearson residuals, their sizes, and beyond which size they are strange on their side.
+    """Pearson residuals within one, their sizes, and the size that is strange on their side.
 
     The bound follows the skewness of the law: what a normal law would call 2.58 standard
     deviations is farther out on the long side of a sparse count and nearer on the short side.
+    Below one standard deviation nobody asks for the bound, so the bounded residual will do
+    for the side.
     """
     spread = np.sqrt(variance)
-    z = gap / spread
-    shift = variance / mean
-    shift *= 2
-    shift -= 1
-    shift /= spread
-    shift *= _NORMAL_SKEW_SHIFT
-    # The skewness of a variance of at least the mean is positive: the side is that of z.
-    cap = np.copysign(shift, z, out=shift)
+    unit = gap / spread
+    size = np.abs(unit)
+    np.maximum(np.minimum(unit, 1, out=unit), -1, out=unit)
+    cap = variance / mean
+    cap *= 2
+    cap -= 1
+    cap /= spread
+    cap *= _NORMAL_SKEW_SHIFT
+    cap *= unit
     cap += outlier_z
     np.maximum(cap, _LEAST_CAP, out=cap)
-    return z, np.abs(z), cap
+    return unit, size, cap

@@ -52,33 +52,38 @@ class Level:
         self._discounts = np.array(options.discounts, PRECISION)[:, None]
         self._shift_steps = options.shift_steps
 
-    def learn(self, weight: Floats, y: Floats, base: Floats) -> None:
-        """Add a step to every discount."""
+    def learn(self, counts: Floats, exposure: Floats) -> None:
+        """Add a weighted step to every discount."""
         self.counts *= self._discounts
-        self.counts += weight * y
+        self.counts += counts
         np.maximum(self.counts, LEAST_LEVEL_COUNTS, out=self.counts)
         self.exposure *= self._discounts
-        self.exposure += weight * base
+        self.exposure += exposure
 
     def follow_run(
-        self, z: Floats, y: Floats, base: Floats, seen: Floats | None
+        self, unit: Floats, y: Floats, base: Floats, seen: Floats | None
     ) -> NDArray[np.int8] | int:
         """Lengthen or end the run; where it has lasted, let it be the level and mark its sign.
 
-        A step more than one standard deviation off on the other side ends the run, a calm one
-        takes two off it, a missing one (`z`, `y` and `base` are 0) leaves it alone.
+        `unit` is the residual held within one standard deviation. A step that reaches it on
+        the other side ends the run, a calm one takes two off it, a missing one (all three
+        arguments 0) leaves it alone. Products and bounds of whole numbers stand for
+        conditions: numpy is slow at choosing.
         """
         run = self.run
-        side = np.trunc(z)
-        np.maximum(np.minimum(side, 1, out=side), -1, out=side)
+        side = np.trunc(unit)
+        now = run * side
+        np.maximum(now, 0, out=now)
+        now *= side
+        now += side
         calm = np.maximum(np.minimum(run, 2), -2)
-        calm *= side == 0
         if seen is not None:
             calm *= seen
-        now = run * (side * run >= 0)
-        now += side
-        now -= calm
-        going_on = now * run > 0
+        np.subtract(run, calm, out=calm)
+        calm *= 1 - np.abs(side, out=side)
+        now += calm
+        going_on = now * run
+        np.minimum(np.maximum(going_on, 0, out=going_on), 1, out=going_on)
         self.run_counts *= going_on
         self.run_counts += y
         self.run_exposure *= going_on

@@ -37,6 +37,11 @@ class Mixture:
         np.multiply(self.weights, values, out=self._product)
         return np.add.reduce(self._product, axis=0)
 
+    def average_again(self, factor: Floats) -> Floats:
+        """Weighted mean of the values last averaged, times a factor of shape (K + 1, 1)."""
+        self._product *= factor
+        return np.add.reduce(self._product, axis=0)
+
     def learn(self, levels: Floats, level: Floats, y: Floats, base: Floats) -> None:
         """Add the quasi-log-likelihood of a (winsorised) count, relative to the mixture's.
 
@@ -67,20 +72,20 @@ class Growth:
     (Brown's double smoothing with two memories).
     """
 
-    __slots__ = ("_gap", "_memory", "_wander", "drift", "levels", "precision", "rate")
+    __slots__ = ("_gap", "_memory", "levels", "precision", "rate", "wander")
 
     def __init__(self, discounts: tuple[float, ...], n_series: int) -> None:
         quick, slow = 1 / (1 - min(discounts)), 1 / (1 - max(discounts))
         self._memory, self._gap = quick, max(slow - quick, 1.0)
         self.levels = np.empty((len(discounts) + 1, n_series), PRECISION)
-        self.precision, self.drift = np.empty_like(self.levels), np.empty_like(self.levels)
+        self.precision = np.empty_like(self.levels)
         self.rate: Floats = np.zeros(n_series, PRECISION)
         # What a step adds to the variance of a level, per variance.
         steps = [1 / d - 1 for d in (*discounts, min(discounts))]
-        self._wander = np.array(steps, PRECISION)[:, None]
+        self.wander = np.array(steps, PRECISION)[:, None]
 
     def extend(self, counts: Floats, exposure: Floats) -> None:
-        """Work out level, one over exposure, and drift, of each discount and the extrapolation."""
+        """Work out level, and one over exposure, of each discount and the extrapolation."""
         precision, levels = self.precision, self.levels
         np.divide(1, exposure, out=precision[:-1])
         np.multiply(counts, precision[:-1], out=levels[:-1])
@@ -91,4 +96,3 @@ class Growth:
         reach = np.exp(rate * self._memory)
         np.multiply(levels[0], reach, out=levels[-1])
         np.multiply(precision[0], (1 + self._memory / self._gap) ** 2, out=precision[-1])
-        np.multiply(precision, self._wander, out=self.drift)

@@ -55,10 +55,8 @@ class Scan:
         """
         n = len(mean)
         for i, width in enumerate(self._windows):
-            if width == 1:
-                cells = (self.rows[0, self._back : self._back + n], mean, variance)
-            else:
-                cells = self._window(width, n)
+            single = (self.rows[0, self._back : self._back + n], mean, variance)
+            cells = single if width == 1 else self._window(width, n)
             upper[i], lower[i] = tail_pvalues(*cells)
         self.rows[:, : self._back] = self.rows[:, n : n + self._back].copy()
 

@@ -30,14 +30,14 @@ def first_state(
     pick = np.arange(y.shape[1])
     present = seen[rows, pick]
     counts = np.where(present, y[rows, pick], 0)
-    base = present.astype(PRECISION)
+    base: Floats = present.astype(PRECISION)
     if exposure is not None:
         base = base * exposure[rows, pick]
     level = _robust_level(counts, base)
     seasons = []
     mean = np.maximum(level * base, LEAST_MEAN)
     for phase, size in zip(clock, sizes, strict=True):
-        factor, expected = _first_factors(counts, mean, present, phase[rows], size, level, options)
+        factor, expected = _first_factors(counts, mean, present, phase[rows], size, options)
         seasons.append((factor * expected, expected))
         mean = mean * np.take_along_axis(factor, phase[rows], axis=0)
     phi = _first_dispersion(counts, mean, present)
@@ -102,7 +102,6 @@ def _first_factors(
     present: NDArray[np.bool_],
     phase: NDArray[np.intp],
     size: int,
-    level: Floats,
     options: FilterOptions,
 ) -> tuple[Floats, Floats]:
     """Seasonal factors of one cycle from the warm-up, and the counts they rest on."""

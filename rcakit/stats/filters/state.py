@@ -85,7 +85,7 @@ class FilterState:
         """Put blocks of series side by side."""
         if len(states) == 1:
             return states[0]
-        values = {}
+        values: dict[str, Any] = {}
         for field in fields(FilterState):
             parts = [getattr(state, field.name) for state in states]
             if isinstance(parts[0], tuple):

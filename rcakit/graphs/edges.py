@@ -1,0 +1,325 @@
+"""The door of the room: which edges of accounts and attributes count, and what was left out?
+
+Hubs are dropped and pairs are counted where the rows live; only the edges of accounts that share
+at least two attributes with someone come home.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rcakit import frames
+from rcakit.errors import SchemaError
+from rcakit.stats.rings import accounts_in_pairs, degree_cap
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Edges", "known_accounts", "read_edges"]
+
+_ACCOUNT, _KIND, _ATTRIBUTE, _SEEN, _DEGREE = (
+    "account_id",
+    "attribute_type",
+    "attribute",
+    "seen_at",
+    "n_total",
+)
+_ONE_KIND = "attribute"
+_LEAST_SHARED = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edges:
+    """Edges that came home, and what was left behind.
+
+    Attributes
+    ----------
+    account, attribute, kind
+        Codes per edge, each combination once, shape ``(edges,)``.
+    seen_at
+        First sighting per edge in microseconds since 1970 (UTC), or None without times; the
+        smallest integer stands for unknown.
+    account_ids
+        Name per account code, sorted.
+    attributes
+        One row per attribute code: attribute_type, attribute, n_total.
+    kinds
+        Name per kind code.
+    hub_degree
+        Attributes with at least so many accounts count for nothing.
+    n_accounts, n_edges
+        In the whole table, after nulls and repetitions were left out.
+    n_null_rows, n_repeated_rows
+        Rows without account or attribute, and rows that repeat an edge.
+    hubs
+        One row per attribute type: attribute_type, n_hubs, n_edges, largest.
+    """
+
+    account: NDArray[np.int64]
+    attribute: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    seen_at: NDArray[np.int64] | None
+    account_ids: "pl.Series"
+    attributes: "pl.DataFrame"
+    kinds: tuple[str, ...]
+    hub_degree: int
+    n_accounts: int
+    n_edges: int
+    n_null_rows: int
+    n_repeated_rows: int
+    hubs: "pl.DataFrame"
+
+    @property
+    def degree(self) -> NDArray[np.int64]:
+        """Accounts per attribute in the whole table."""
+        return self.attributes[_DEGREE].to_numpy().astype(np.int64)
+
+
+def read_edges(
+    data: Any,
+    *,
+    account: str,
+    attribute: str,
+    attribute_type: str | None,
+    time: str | None,
+    hub_degree: int,
+    pair_budget: int,
+) -> Edges:
+    """Reduce a table to the edges that can tell something about rings.
+
+    Parameters
+    ----------
+    data
+        Table in any supported engine.
+    account, attribute, attribute_type, time
+        Columns.
+    hub_degree
+        Attributes with at least so many accounts are hubs.
+    pair_budget
+        Pairs that may be counted; the hub degree is lowered until they fit.
+    """
+    frames.check_columns(data, (account, attribute, attribute_type, time))
+    rows, in_engine = _rows(data, account, attribute, attribute_type, time)
+    n_rows, n_usable = _n_rows(rows)
+    edges = _edges(rows, in_engine=in_engine)
+    degree = edges.group_by(_KIND, _ATTRIBUTE).agg(_count(_DEGREE))
+    degree = degree if in_engine else degree.collect().lazy()
+    histogram = _home(degree.group_by(_KIND, _DEGREE).agg(_count("n_attributes")))
+    n_edges = int((histogram[_DEGREE] * histogram["n_attributes"]).sum())
+    n_accounts = int(_home(edges.select(_ACCOUNT).unique().select(_length("n")))["n"].item())
+    cap = degree_cap(
+        histogram[_DEGREE].to_numpy().astype(np.int64),
+        histogram["n_attributes"].to_numpy().astype(np.int64),
+        budget=pair_budget,
+        highest=hub_degree - 1,
+    )
+    kept = _kept(edges, degree, cap, in_engine=in_engine)
+    home = _home(kept)
+    return _coded(
+        home if in_engine else _in_pairs(home),
+        hub_degree=cap + 1,
+        n_accounts=n_accounts,
+        n_edges=n_edges,
+        n_null_rows=n_rows - n_usable,
+        n_repeated_rows=n_usable - n_edges,
+        hubs=_hubs(histogram, cap),
+    )
+
+
+def known_accounts(known: Any) -> frozenset[str]:
+    """Return account ids as text: from a list, a set, or a Series of any library."""
+    if known is None:
+        return frozenset()
+    if isinstance(known, str):
+        raise SchemaError(
+            f"known_bad must be a collection of account ids, got the text {known!r}. "
+            "Put it into a list."
+        )
+    values = known.to_pylist() if hasattr(known, "to_pylist") else list(known)
+    return frozenset(str(value) for value in values if value is not None)
+
+
+def _rows(
+    data: Any, account: str, attribute: str, attribute_type: str | None, time: str | None
+) -> tuple[Any, bool]:
+    """Name and type the columns; say whether the rows stay in an engine (DuckDB, Ibis, Spark)."""
+    import narwhals as nw
+
+    frame = nw.from_native(data)
+    in_engine = isinstance(frame, nw.LazyFrame) and not frame.implementation.is_polars()
+    text = [_text(frame, account, _ACCOUNT), _text(frame, attribute, _ATTRIBUTE)]
+    if attribute_type is None:
+        text.append(nw.lit(_ONE_KIND).alias(_KIND))
+    else:
+        text.append(_text(frame, attribute_type, _KIND))
+    if time is not None:
+        frame = nw.from_native(_with_times(frame, time))
+        text.append(nw.col(time).alias(_SEEN))
+    rows = frame.select(*text)
+    return (rows if in_engine else nw.from_native(_polars(rows).lazy())), in_engine
+
+
+def _text(frame: Any, name: str, alias: str) -> Any:
+    import narwhals as nw
+
+    del frame
+    return nw.col(name).cast(nw.String).alias(alias)
+
+
+def _with_times(frame: Any, time: str) -> Any:
+    """Check that the time column holds times; text is read as ISO 8601, at home."""
+    import narwhals as nw
+
+    dtype = frame.collect_schema()[time]
+    if isinstance(dtype, nw.Datetime) or dtype == nw.Date:
+        return frame.to_native()
+    if dtype in {nw.String, nw.Categorical, nw.Enum, nw.Object}:
+        import polars as pl
+
+        table = _polars(frame)
+        return table.with_columns(frames.parse_times(pl.col(time).cast(pl.String)).alias(time))
+    raise SchemaError(
+        f"column {time!r} must hold timestamps or dates, got {dtype}. "
+        "Convert epochs first, for example with polars.from_epoch."
+    )
+
+
+def _polars(frame: Any) -> "pl.DataFrame":
+    import narwhals as nw
+
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect(backend="polars")
+    table: pl.DataFrame = frame.to_polars()
+    return table
+
+
+def _home(frame: Any) -> "pl.DataFrame":
+    return _polars(frame)
+
+
+def _count(name: str) -> Any:
+    import narwhals as nw
+
+    return nw.len().alias(name)
+
+
+def _length(name: str) -> Any:
+    import narwhals as nw
+
+    return nw.len().alias(name)
+
+
+def _usable() -> Any:
+    """A row counts when account and attribute are there and not empty."""
+    import narwhals as nw
+
+    there = [~nw.col(name).is_null() & (nw.col(name) != "") for name in (_ACCOUNT, _ATTRIBUTE)]
+    return there[0] & there[1]
+
+
+def _n_rows(rows: Any) -> tuple[int, int]:
+    n_rows = int(_home(rows.select(_length("n")))["n"].item())
+    n_usable = int(_home(rows.filter(_usable()).select(_length("n")))["n"].item())
+    return n_rows, n_usable
+
+
+def _edges(rows: Any, *, in_engine: bool) -> Any:
+    """Keep every edge once, with its first sighting; a missing type is a type of its own."""
+    import narwhals as nw
+
+    rows = rows.filter(_usable()).with_columns(nw.col(_KIND).fill_null("(missing)"))
+    by = (_ACCOUNT, _KIND, _ATTRIBUTE)
+    has_time = _SEEN in rows.collect_schema().names()
+    edges = rows.group_by(*by).agg(nw.col(_SEEN).min()) if has_time else rows.unique(subset=None)
+    return edges if in_engine else edges.collect().lazy()
+
+
+def _kept(edges: Any, degree: Any, cap: int, *, in_engine: bool) -> Any:
+    """Drop attributes of one account and hubs; keep accounts that share two attributes."""
+    import narwhals as nw
+
+    telling = degree.filter(nw.col(_DEGREE) >= _LEAST_SHARED, nw.col(_DEGREE) <= cap)
+    kept = edges.join(telling, on=[_KIND, _ATTRIBUTE], how="inner")
+    if not in_engine:
+        return kept  # pairs are counted on codes
+    paired = _accounts_in_pairs(kept)
+    return kept.join(paired, on=[_ACCOUNT], how="inner")
+
+
+def _accounts_in_pairs(kept: Any) -> Any:
+    """Name the accounts that share at least two telling attributes with one other account."""
+    import narwhals as nw
+
+    several = kept.group_by(_ACCOUNT).agg(_count("n_held")).filter(nw.col("n_held") > 1)
+    left = kept.join(several.select(_ACCOUNT), on=[_ACCOUNT], how="inner")
+    left = left.select(_ACCOUNT, _KIND, _ATTRIBUTE)
+    right = left.rename({_ACCOUNT: "other_id"})
+    pairs = left.join(right, on=[_KIND, _ATTRIBUTE], how="inner")
+    pairs = pairs.filter(nw.col(_ACCOUNT) != nw.col("other_id"))
+    counted = pairs.group_by(_ACCOUNT, "other_id").agg(_count("n_shared"))
+    return counted.filter(nw.col("n_shared") >= _LEAST_SHARED).select(_ACCOUNT).unique()
+
+
+def _in_pairs(kept: "pl.DataFrame") -> "pl.DataFrame":
+    """Keep the accounts that share at least two attributes with one other account."""
+    import polars as pl
+
+    accounts = kept[_ACCOUNT].cast(pl.Categorical).to_physical().to_numpy().astype(np.int64)
+    named = kept.select(pl.concat_str(_KIND, _ATTRIBUTE, separator="\x1f")).to_series()
+    attributes = named.cast(pl.Categorical).to_physical().to_numpy().astype(np.int64)
+    account, attribute = _dense(accounts), _dense(attributes)
+    n_accounts = int(account.max(initial=-1)) + 1
+    paired = accounts_in_pairs(account, attribute, n_accounts)
+    return kept.filter(pl.Series(paired[account]))
+
+
+def _dense(code: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Renumber codes from zero without gaps, in linear time."""
+    used = np.zeros(int(code.max(initial=-1)) + 1, dtype=np.int64)
+    used[code] = 1
+    return (np.cumsum(used) - 1)[code]
+
+
+def _hubs(histogram: "pl.DataFrame", cap: int) -> "pl.DataFrame":
+    import polars as pl
+
+    return (
+        histogram.filter(pl.col(_DEGREE) > cap)
+        .group_by(_KIND)
+        .agg(
+            pl.col("n_attributes").sum().alias("n_hubs"),
+            (pl.col("n_attributes") * pl.col(_DEGREE)).sum().alias("n_edges"),
+            pl.col(_DEGREE).max().alias("largest"),
+        )
+        .sort(_KIND)
+    )
+
+
+def _coded(kept: "pl.DataFrame", **counts: Any) -> Edges:
+    """Give accounts, attributes and types numbers in the order of their names."""
+    import polars as pl
+
+    names = [_KIND, _ATTRIBUTE, _DEGREE]
+    attributes = kept.select(names).unique().sort(names).with_row_index("__attribute")
+    accounts = kept.select(_ACCOUNT).unique().sort(_ACCOUNT).with_row_index("__account")
+    kept = kept.join(attributes.drop(_DEGREE), on=[_KIND, _ATTRIBUTE]).join(accounts, on=_ACCOUNT)
+    kept = kept.sort("__account", "__attribute")
+    kinds = tuple(attributes[_KIND].unique().sort().to_list())
+    number = {name: code for code, name in enumerate(kinds)}
+    kind = kept[_KIND].replace_strict(number, return_dtype=pl.Int64) if kinds else kept[_KIND]
+    seen = None
+    if _SEEN in kept.columns:
+        micro = kept[_SEEN].cast(pl.Datetime("us")).cast(pl.Int64)
+        seen = micro.fill_null(np.iinfo(np.int64).min).to_numpy()
+    return Edges(
+        account=kept["__account"].to_numpy().astype(np.int64),
+        attribute=kept["__attribute"].to_numpy().astype(np.int64),
+        kind=kind.to_numpy().astype(np.int64) if kinds else np.zeros(0, dtype=np.int64),
+        seen_at=seen,
+        account_ids=accounts[_ACCOUNT],
+        attributes=attributes.drop("__attribute"),
+        kinds=kinds,
+        **counts,
+    )

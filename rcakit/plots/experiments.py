@@ -1,0 +1,131 @@
+"""Charts of experiments: effects as a forest, an event study, a counterfactual, a power curve."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rcakit import wording
+from rcakit.plots import theme
+from rcakit.results import Record
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["counterfactual", "event_study", "forest", "power_curve"]
+
+_WIDTH = 620
+_BLUE, _GREY, _RED = theme.ACCENT, theme.MUTED, theme.POSITIVE
+
+
+def forest(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
+    """Draw relative effects with intervals, one row per metric; zero is no difference."""
+    alt = theme.altair()
+    kept = [
+        {
+            "metric": wording.visible(row["metric"]),
+            "effect": row["rel_effect"],
+            "lower": row["rel_effect_ci_lower"],
+            "upper": row["rel_effect_ci_upper"],
+            "verdict": row["verdict"],
+        }
+        for row in rows
+        if math.isfinite(row["rel_effect_ci_lower"]) and math.isfinite(row["rel_effect_ci_upper"])
+    ]
+    base = alt.Chart(alt.Data(values=kept)).encode(
+        y=alt.Y("metric:N", title=None, sort=None, axis=alt.Axis(labelLimit=260))
+    )
+    axis = alt.X("lower:Q", title="effect relative to control", axis=alt.Axis(format="+%"))
+    tooltip = [
+        alt.Tooltip("metric:N"),
+        alt.Tooltip("effect:Q", format="+.1%"),
+        alt.Tooltip("lower:Q", format="+.1%"),
+        alt.Tooltip("upper:Q", format="+.1%"),
+        alt.Tooltip("verdict:N"),
+    ]
+    color = alt.Color(
+        "verdict:N",
+        scale=alt.Scale(
+            domain=[
+                "higher",
+                "lower",
+                "no clear difference",
+                "holds",
+                "broken",
+                "not shown",
+                "withheld",
+            ],
+            range=[_BLUE, _BLUE, _GREY, _BLUE, _RED, _GREY, _GREY],
+        ),
+        legend=None,
+    )
+    bars = base.mark_rule(strokeWidth=2).encode(x=axis, x2="upper:Q", color=color)
+    points = base.mark_point(filled=True, size=70).encode(
+        x="effect:Q", color=color, tooltip=tooltip
+    )
+    zero = alt.Chart(alt.Data(values=[{"x": 0}])).mark_rule(strokeDash=[4, 4]).encode(x="x:Q")
+    return (zero + bars + points).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
+
+
+def event_study(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
+    """Draw effects by time since the start: intervals, and the band that holds for all at once."""
+    alt = theme.altair()
+    kept = [_without_nan(row) for row in rows]
+    base = alt.Chart(alt.Data(values=kept)).encode(
+        x=alt.X("event_time:Q", title="periods since the start", axis=alt.Axis(tickMinStep=1))
+    )
+    effect = alt.Y("band_lower:Q", title="effect, in the unit of the outcome")
+    band = base.mark_area(opacity=0.15, color=_BLUE).encode(y=effect, y2="band_upper:Q")
+    bars = base.mark_rule(color=_BLUE, strokeWidth=2).encode(y="ci_lower:Q", y2="ci_upper:Q")
+    points = base.mark_point(filled=True, size=60, color=_BLUE).encode(
+        y="estimate:Q",
+        tooltip=["event_time:Q", "estimate:Q", "ci_lower:Q", "ci_upper:Q", "n_units:Q"],
+    )
+    zero = alt.Chart(alt.Data(values=[{"y": 0}])).mark_rule(strokeDash=[4, 4]).encode(y="y:Q")
+    start = alt.Chart(alt.Data(values=[{"x": -0.5}])).mark_rule(color=_GREY).encode(x="x:Q")
+    return (band + zero + start + bars + points).properties(
+        width=_WIDTH, title=alt.Title(**theme.titled(title))
+    )
+
+
+def counterfactual(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
+    """Draw what was observed beside what the past alone would have continued to."""
+    alt = theme.altair()
+    kept = [{**row, "period_start": row["period_start"].isoformat()} for row in rows]
+    base = alt.Chart(alt.Data(values=kept)).encode(
+        x=alt.X("period_start:T", title="period start (UTC)")
+    )
+    level = alt.Y("expected_lower:Q", title="value per period", scale=alt.Scale(zero=False))
+    band = base.mark_area(opacity=0.2, color=_GREY).encode(y=level, y2="expected_upper:Q")
+    expected = base.mark_line(color=_GREY, strokeDash=[5, 3]).encode(y="expected:Q")
+    observed = base.mark_line(color=_BLUE).encode(
+        y="observed:Q", tooltip=["period_start:T", "observed:Q", "expected:Q", "phase:N"]
+    )
+    after = [row for row in kept if row["phase"] != "before"][:1]
+    cut = alt.Chart(alt.Data(values=after)).mark_rule(strokeDash=[2, 2]).encode(x="period_start:T")
+    return (band + expected + observed + cut).properties(
+        width=_WIDTH, title=alt.Title(**theme.titled(title))
+    )
+
+
+def power_curve(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
+    """Draw power against the size of the effect."""
+    alt = theme.altair()
+    base = alt.Chart(alt.Data(values=[dict(row) for row in rows[1:]])).encode(
+        x=alt.X("effect:Q", title="effect, in the unit of the metric"),
+        y=alt.Y("power:Q", title="share of tests that find it", axis=alt.Axis(format="%")),
+    )
+    answer = alt.Chart(alt.Data(values=[dict(rows[0])])).mark_point(
+        filled=True, size=90, color=_RED
+    )
+    marked = answer.encode(
+        x="effect:Q", y="power:Q", tooltip=["effect:Q", "power:Q", "n_treatment:Q"]
+    )
+    line = base.mark_line(color=_BLUE)
+    return (line + marked).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
+
+
+def _without_nan(row: Record) -> Record:
+    return {
+        key: None if isinstance(cell, float) and not math.isfinite(cell) else cell
+        for key, cell in row.items()
+    }

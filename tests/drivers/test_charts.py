@@ -1,0 +1,54 @@
+"""Charts of drivers: what they draw, and that the parts fit together."""
+
+from itertools import pairwise
+
+import pytest
+
+from rcakit.drivers import explain
+from rcakit.errors import ParameterError
+
+
+@pytest.fixture(scope="module")
+def result(table):
+    """A result with one named segment."""
+    return explain(
+        table(4.0),
+        time="day",
+        period=("2026-02-09", "2026-02-11"),
+        value="n",
+        dimensions=["platform", "country"],
+    )
+
+
+@pytest.mark.parametrize("kind", ["causes", "days", "is_is_not"])
+def test_every_chart_is_drawn(result, kind):
+    """Each kind gives a specification with a title."""
+    assert result.plot(kind).to_dict()["title"]["text"]
+
+
+def test_waterfall_ends_where_observed(result):
+    """The steps lead from expected to observed without a gap."""
+    steps = result.plot().to_dict()["data"]["values"]
+    for before, after in pairwise(steps[:-1]):
+        assert after["start"] == pytest.approx(before["end"], abs=1e-3)
+    assert steps[-2]["end"] == pytest.approx(steps[-1]["end"], abs=1e-3)
+
+
+def test_siblings_of_the_segment_stayed(result):
+    """What is inside stands apart from what is not."""
+    rows = result.is_is_not()
+    inside = [row["ratio"] for row in rows if row["is_inside"]]
+    outside = [row["ratio"] for row in rows if not row["is_inside"]]
+    assert min(inside) > 2 * max(outside)
+
+
+def test_days_add_up_to_the_period(result):
+    """Segments and everything else hold every row of the period once."""
+    cells = [row["observed"] for row in result.by_day() if row["is_period"]]
+    assert sum(cells) == pytest.approx(result.attribution.observed)
+
+
+def test_unknown_chart_is_refused(result):
+    """A kind that does not exist is named with those that do."""
+    with pytest.raises(ParameterError, match="kind must be one of 'causes'"):
+        result.plot("pie")

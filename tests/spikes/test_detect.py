@@ -1,0 +1,199 @@
+"""Is a real change found, with an interval that holds the truth, and noise left alone?"""
+
+import datetime as dt
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rcakit
+from rcakit import testing
+from rcakit.errors import NotEnoughDataError, ParameterError, SchemaError
+
+FIRST = dt.date(2026, 1, 5)
+WEEK = np.array([1.2, 1.1, 1.0, 1.0, 1.1, 0.8, 0.8])
+
+
+def _days(n):
+    return [FIRST + dt.timedelta(days=i) for i in range(n)]
+
+
+def _events(counts, first=FIRST, **columns):
+    """Return one row per event of each day."""
+    days = [first + dt.timedelta(days=i) for i in range(len(counts))]
+    at = np.repeat(np.array(days, dtype="datetime64[D]"), np.asarray(counts, dtype=int))
+    return pl.DataFrame({"at": at}).with_columns(**{k: pl.lit(v) for k, v in columns.items()})
+
+
+def _counts(rng, n=84, mean=60.0, dispersion=1.5):
+    """Return overdispersed daily counts with a weekday pattern."""
+    usual = mean * np.resize(WEEK, n)
+    return rng.negative_binomial(usual / (dispersion - 1), 1 / dispersion)
+
+
+def _detect(counts, **options):
+    return rcakit.spikes.detect(_events(counts), time="at", **options)
+
+
+def test_planted_spikes_are_covered():
+    """Over 30 seeds a doubled pair of days is found, and its interval mostly holds the truth."""
+    found = covered = 0
+    for seed in range(30):
+        counts = _counts(np.random.default_rng(seed))
+        added = np.array([60, 60])
+        counts[-10:-8] += added
+        incident = _detect(counts).largest(since=_days(84)[-11], until=_days(84)[-8])
+        found += incident is not None
+        if incident is not None:
+            covered += incident.excess_ci_lower <= added.sum() <= incident.excess_ci_upper
+    assert found >= 28
+    assert covered >= 0.8 * found
+
+
+def test_quiet_series_rarely_alarm():
+    """Over 40 quiet series there are few with any incident at all."""
+    alarmed = sum(bool(_detect(_counts(np.random.default_rng(s))).incidents) for s in range(40))
+    assert alarmed <= 5
+
+
+def test_missing_days_are_zeros():
+    """A day without rows is a day on which nothing came, and is found as a drop."""
+    counts = np.full(60, 80)
+    counts[50] = 0
+    result = _detect(counts)
+    (incident,) = result.to_records("incidents")
+    assert (incident["kind"], incident["started_at"]) == ("drop", _days(60)[50])
+    assert result.to_records()[50]["observed"] == 0.0
+
+
+@pytest.mark.parametrize("level", [0, 1, 7, 500])
+def test_constant_series_stay_quiet(level):
+    """A series without any variation, even of zeros, has no incident and no number that is lost."""
+    table = pl.DataFrame({"at": _days(60), "n": [level] * 60})
+    result = rcakit.spikes.detect(table, time="at", value="n")
+    assert result.incidents == ()
+    testing.check_result(result)
+
+
+def test_bursts_after_silence_count():
+    """Where nothing ever happened a burst is an incident whose interval holds its excess."""
+    counts = np.zeros(60, dtype=int)
+    counts[0], counts[-2] = 1, 40
+    result = _detect(counts)
+    assert result.incidents[0].peak_at == _days(60)[-2]
+    testing.check_result(result)
+
+
+def test_negative_values_are_refused():
+    """Gains and losses in one column are no count."""
+    table = pl.DataFrame({"at": _days(60), "n": [1] * 59 + [-5]})
+    with pytest.raises(ParameterError, match="never negative, got -5"):
+        rcakit.spikes.detect(table, time="at", value="n")
+
+
+@pytest.mark.parametrize("n_days", [1, 15])
+def test_short_histories_are_refused(n_days):
+    """Two weeks and a bit are the least that can be judged."""
+    with pytest.raises(NotEnoughDataError, match="at least 16 days, got"):
+        _detect(np.full(n_days, 5))
+
+
+def test_empty_windows_are_refused():
+    """Dates that leave no rows are named as the reason."""
+    with pytest.raises(NotEnoughDataError, match="got none"):
+        _detect(np.full(60, 5), start="2027-01-01")
+
+
+def test_late_series_begin_later():
+    """A series is unknown before its first row, not zero, and its begin is no incident."""
+    old, new = (
+        _events(np.full(80, 30), place="a"),
+        _events(np.full(40, 30), first=_days(80)[40], place="b"),
+    )
+    result = rcakit.spikes.detect(pl.concat([old, new]), time="at", by="place")
+    before = [row for row in result.to_records() if row["place"] == "b"][:40]
+    assert all(np.isnan(row["observed"]) for row in before)
+    assert result.incidents == ()
+
+
+def test_series_are_judged_apart():
+    """With keys only the series that rose is named, with its key."""
+    counts = np.full(60, 40)
+    risen = counts.copy()
+    risen[-3] = 140
+    table = pl.concat([_events(counts, place="a"), _events(risen, place="b")])
+    result = rcakit.spikes.detect(table, time="at", by="place")
+    assert {row["place"] for row in result.to_records("incidents")} == {"b"}
+    assert result.findings()[0].segment == {"place": "b"}
+
+
+def test_exposure_explains_a_rise():
+    """Twice the reviews bring twice the appeals: no incident once they are counted against."""
+    views = np.full(60, 100)
+    views[-5:] = 200
+    table = pl.DataFrame({"at": _days(60), "views": views, "n": views // 5})
+    days = table.select(pl.all().repeat_by("n")).explode(pl.all())
+    events = days.with_columns(pl.lit(1).alias("n"), (pl.col("views") / pl.col("n")).alias("views"))
+    plain = rcakit.spikes.detect(events, time="at")
+    against = rcakit.spikes.detect(events, time="at", exposure="views")
+    assert plain.incidents
+    assert against.incidents == ()
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_directions_are_kept(direction):
+    """Who asks for drops hears of drops only."""
+    counts = np.full(70, 60)
+    counts[40], counts[60] = 200, 5
+    kinds = {row["kind"] for row in _detect(counts, direction=direction).to_records("incidents")}
+    assert kinds == {"spike" if direction == "up" else "drop"}
+
+
+def test_lasting_rises_are_levels():
+    """A rise that stays for two weeks is a new level, and is still on."""
+    counts = np.full(84, 60)
+    counts[-14:] = 120
+    incident = _detect(counts).incidents[0]
+    assert incident.kind == "level_shift_up"
+    assert incident.ended_at is None
+
+
+def test_period_is_given_or_found():
+    """What is asked for is kept; else the strongest incident; else the last week."""
+    counts = np.full(60, 60)
+    quiet = _detect(counts)
+    assert quiet.choose_period() == (_days(60)[-7], _days(60)[-1])
+    assert quiet.choose_period(["2026-02-01", "2026-02-02"])[0] == dt.date(2026, 2, 1)
+    counts[-5] = 200
+    assert _detect(counts).choose_period()[0] == _days(60)[-5]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"every": "1h"}, "every must be one of '1d'"),
+        ({"direction": "sideways"}, "direction must be one of"),
+        ({"alpha": 0}, "alpha must be a number greater than 0"),
+        ({"alpha": 0.5}, "alpha must be a number"),
+        ({"window_days": 7}, "window_days must be a number between 28 and 730"),
+        ({"by": ["at", "at"]}, "by must be a list without repetition"),
+        ({"tz": "Mars/Olympus"}, "tz must be an IANA time zone"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    """Each option is checked at the door."""
+    with pytest.raises(ParameterError, match=message):
+        _detect(np.full(60, 5), **options)
+
+
+def test_missing_columns_are_named():
+    """A column that is not there is named before anything is computed."""
+    with pytest.raises(SchemaError, match=r"'made_at' is missing"):
+        rcakit.spikes.detect(_events(np.full(60, 5)), time="made_at")
+
+
+def test_same_rows_same_numbers():
+    """The same call on the same rows gives the same numbers."""
+    counts = _counts(np.random.default_rng(0))
+    assert json.loads(_detect(counts).to_json()) == json.loads(_detect(counts).to_json())
