@@ -143,7 +143,7 @@ def report(name: str, p: np.ndarray, planted: np.ndarray) -> None:
 
 
 def run_r(data: Outbreaks) -> tuple[np.ndarray, np.ndarray, float]:
-    """farringtonFlexible's p-values and alarms."""
+    """FarringtonFlexible's p-values and alarms."""
     with tempfile.TemporaryDirectory() as folder:
         f = [str(Path(folder) / n) for n in ("y.csv", "p.csv", "a.csv", "run.R")]
         np.savetxt(f[0], data.counts.T, fmt="%d", delimiter=",")

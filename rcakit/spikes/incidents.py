@@ -29,9 +29,10 @@ _SHIFT = {"1h": 48, "1d": 14, "1w": 6, "1mo": 4}
 _SHIFT_ONGOING = {"1h": 24, "1d": 7, "1w": 4, "1mo": 3}
 # A return to what was expected before an incident lies within this many standard deviations.
 _RETURN_Z = 3.0
+_EDGE_SHARE = 0.4
 # Periods of noise that an interval is widened by, because the extent was chosen for its excess;
 # set on seed 99 of benchmarks.spikes_room, which reports another seed.
-_EDGE_NOISE = 0.8
+_EDGE_NOISE = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def find_incidents(
     up highest. What follows an incident on the other side and is what was expected before it is
     its end, not another incident.
     """
-    candidates = _candidates(grid, followed, qvalue, is_odd)
+    candidates = _candidates(followed, qvalue, is_odd)
     if not candidates:
         return ()
     for item in candidates:
@@ -142,9 +143,7 @@ def find_incidents(
     return tuple(replace(item, number=i) for i, item in enumerate(ordered, 1))
 
 
-def _candidates(
-    grid: Grid, followed: Followed, qvalue: Floats, is_odd: NDArray[np.bool_]
-) -> list[_Candidate]:
+def _candidates(followed: Followed, qvalue: Floats, is_odd: NDArray[np.bool_]) -> list[_Candidate]:
     out = []
     for row in np.flatnonzero(is_odd.any(axis=1)).tolist():
         for sign in (1, -1):
@@ -189,13 +188,16 @@ def _extent(grid: Grid, item: _Candidate) -> NDArray[np.int64]:
     y = grid.counts[item.row, item.freeze_at : item.until]
     score = item.sign * (y - law.expected) / np.sqrt(np.maximum(law.variance(), 1e-12))
     core = slice(item.first - item.freeze_at, item.last + 1 - item.freeze_at)
-    reference = 1.0
-    for _ in range(3):
-        gains = np.where(np.isfinite(score), score - reference, 0.0)
-        start, end = _densest(gains, core)
-        inside = score[start:end][np.isfinite(score[start:end])]
-        # Half of the effect, but never so little that a usual day passes for part of it.
-        reference = float(np.clip(np.median(inside) * 0.6, 1.0, 5.0)) if len(inside) else 1.0
+    known = score[core][np.isfinite(score[core])]
+    strength = max(float(np.median(known)), float(known.max()) / 4) if len(known) else 1.0
+    gains = np.where(np.isfinite(score), score - np.clip(strength / 2, 0.5, 4.0), 0.0)
+    start, end = _densest(gains, core)
+    usual = float(np.nanmedian(score[start:end])) if np.isfinite(score[start:end]).any() else 0.0
+    # A period at an edge that is far below the incident's own effect is a lucky neighbour.
+    while end - start > 1 and score[start] < _EDGE_SHARE * usual:
+        start += 1
+    while end - start > 1 and score[end - 1] < _EDGE_SHARE * usual:
+        end -= 1
     days = np.arange(item.freeze_at + start, item.freeze_at + end)
     known = np.isfinite(y[start:end]) & np.isfinite(law.expected[start:end])
     while len(known) and not known[-1]:

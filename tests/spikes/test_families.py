@@ -67,7 +67,8 @@ def test_backlog_is_a_gauge(daily):
     backlog[150:] += 120
     result = detect(daily(backlog), time="day", value="n")
     assert result.family == "gauge"
-    assert result.incidents[0].started_at == result.days[150]
+    assert result.incidents[0].started_at <= result.days[150] <= result.incidents[0].last_day
+    assert result.incidents[0].peak_at == result.days[150]
 
 
 def test_backlog_may_be_negative(daily):
