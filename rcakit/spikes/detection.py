@@ -224,7 +224,7 @@ class _Question:
         """Bring one small aggregate home and spread it over the periods."""
         table = self._aggregate(data, earlier)
         _check_rows(table, self.value)
-        triangle, first, last = None, None, None
+        triangle, last = None, None
         if self.arrived_at is not None:
             table, triangle, _, last = right_edge.arrived_rows(table, self.snapshot, self.keys)
             _check_rows(table, self.value)
@@ -240,7 +240,7 @@ class _Question:
             high = max(high, self.snapshot.day)
         grid = self._spread(table, earlier, high if self.snapshot else None)
         grid = _with_part_periods(grid, low, high)
-        if triangle is not None and first is not None and last is not None:
+        if triangle is not None and last is not None:
             grid = right_edge.scale_for_arrivals(grid, triangle, last)
         elif self.every == "1d":
             elapsed = right_edge.elapsed_share(

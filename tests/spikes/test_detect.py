@@ -57,6 +57,7 @@ def test_quiet_series_rarely_alarm():
     assert alarmed <= 5
 
 
+<<<<<<< HEAD
 def test_busy_days_without_rows_are_missing():
     """A day without any row among busy ones is taken as missing data, and that is said."""
     counts = np.full(60, 80)
@@ -72,6 +73,17 @@ def test_counted_zeros_are_drops():
     counts[50] = 0
     table = pl.DataFrame({"at": _days(60), "n": counts})
     (incident,) = rcakit.spikes.detect(table, time="at", value="n").to_records("incidents")
+=======
+def test_busy_days_without_rows():
+    """Where days are busy one without rows is unknown, unless it is said to be a zero."""
+    counts = np.full(60, 80)
+    counts[50] = 0
+    unknown = _detect(counts)
+    assert unknown.incidents == ()
+    assert unknown.to_records()[50]["completeness"] == 0.0
+    result = _detect(counts, empty="zero")
+    (incident,) = result.to_records("incidents")
+>>>>>>> spine-tests
     assert (incident["kind"], incident["started_at"]) == ("drop", _days(60)[50])
 
 
@@ -91,6 +103,16 @@ def test_bursts_after_silence_count():
     result = _detect(counts)
     assert result.incidents[0].peak_at == _days(60)[-2]
     testing.check_result(result)
+
+
+def test_counted_rows_are_counts():
+    """A table that holds one row of counts per day shows a jump by half."""
+    counts = np.random.default_rng(1).poisson(1000, 60)
+    counts[-3] = 1500
+    table = pl.DataFrame({"at": _days(60), "n": counts})
+    (incident,) = rcakit.spikes.detect(table, time="at", value="n").incidents
+    assert incident.started_at == _days(60)[-3]
+    assert incident.excess_ci_lower <= 500 <= incident.excess_ci_upper
 
 
 def test_negative_values_are_refused():
@@ -180,10 +202,19 @@ def test_period_is_given_or_found():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+<<<<<<< HEAD
         ({"every": "5m"}, "every must be one of '1h'"),
         ({"direction": "sideways"}, "direction must be one of"),
         ({"alpha": 0}, "alpha must be a number greater than 0"),
         ({"alpha": 0.5}, "alpha must be a number"),
+=======
+        ({"every": "2d"}, "every must be one of '1h'"),
+        ({"direction": "sideways"}, "direction must be one of"),
+        ({"alpha": 0}, "alpha must be a number greater than 0"),
+        ({"alpha": 0.5}, "alpha must be a number"),
+        ({"empty": "nothing"}, "empty must be one of"),
+        ({"family": "poisson"}, "family must be one of"),
+>>>>>>> spine-tests
         ({"by": ["at", "at"]}, "by must be a list without repetition"),
         ({"tz": "Mars/Olympus"}, "tz must be an IANA time zone"),
     ],
