@@ -1,12 +1,11 @@
 """Charts of experiments: effects as a forest, an event study, a counterfactual, a power curve."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rcakit import wording
 from rcakit.plots import theme
-from rcakit.results import Record
 
 if TYPE_CHECKING:
     import altair as alt
@@ -17,7 +16,7 @@ _WIDTH = 620
 _BLUE, _GREY, _RED = theme.ACCENT, theme.MUTED, theme.POSITIVE
 
 
-def forest(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
+def forest(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelMixin":
     """Draw relative effects with intervals, one row per metric; zero is no difference."""
     alt = theme.altair()
     kept = [
@@ -66,7 +65,7 @@ def forest(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
     return (zero + bars + points).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
 
 
-def event_study(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
+def event_study(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelMixin":
     """Draw effects by time since the start: intervals, and the band that holds for all at once."""
     alt = theme.altair()
     kept = [_without_nan(row) for row in rows]
@@ -87,7 +86,7 @@ def event_study(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
     )
 
 
-def counterfactual(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
+def counterfactual(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelMixin":
     """Draw what was observed beside what the past alone would have continued to."""
     alt = theme.altair()
     kept = [{**row, "period_start": row["period_start"].isoformat()} for row in rows]
@@ -107,7 +106,7 @@ def counterfactual(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin"
     )
 
 
-def power_curve(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
+def power_curve(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelMixin":
     """Draw power against the size of the effect."""
     alt = theme.altair()
     base = alt.Chart(alt.Data(values=[dict(row) for row in rows[1:]])).encode(
@@ -124,7 +123,7 @@ def power_curve(rows: Sequence[Record], *, title: str) -> "alt.TopLevelMixin":
     return (line + marked).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
 
 
-def _without_nan(row: Record) -> Record:
+def _without_nan(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return {
         key: None if isinstance(cell, float) and not math.isfinite(cell) else cell
         for key, cell in row.items()

@@ -113,7 +113,7 @@ def gap_check(days: Days, start: dt.date) -> DataCheck:
         "caution",
         len(empty),
         f"no row on {listed}, where a day usually holds {wording.amount(usual)}",
-        "Ask whether the feed was down: such a day counts as zero here.",
+        "Ask whether the feed was down on such a day.",
     )
 
 

@@ -224,9 +224,9 @@ class _Question:
         """Bring one small aggregate home and spread it over the periods."""
         table = self._aggregate(data, earlier)
         _check_rows(table, self.value)
-        triangle, first, last = None, None, None
+        triangle, last = None, None
         if self.arrived_at is not None:
-            table, triangle, first, last = right_edge.arrived_rows(table, self.snapshot, self.keys)
+            table, triangle, _, last = right_edge.arrived_rows(table, self.snapshot, self.keys)
             _check_rows(table, self.value)
         n_undated = int(table.filter(table["period_start"].is_null())["n_rows"].sum() or 0)
         n_missing = int(table["n_missing"].sum())
@@ -240,8 +240,8 @@ class _Question:
             high = max(high, self.snapshot.day)
         grid = self._spread(table, earlier, high if self.snapshot else None)
         grid = _with_part_periods(grid, low, high)
-        if triangle is not None and first is not None and last is not None:
-            grid = right_edge.scale_for_arrivals(grid, triangle, first, last)
+        if triangle is not None and last is not None:
+            grid = right_edge.scale_for_arrivals(grid, triangle, last)
         elif self.every == "1d":
             elapsed = right_edge.elapsed_share(
                 data, time=self.time, tz=self.tz, last=high, snapshot=self.snapshot
@@ -360,10 +360,8 @@ def _with_part_periods(grid: Grid, low: dt.date, high: dt.date) -> Grid:
         return grid
     caveats = ()
     if share[-1] < 1:
-        caveats = (
-            f"The last period is not over: it is expected at {wording.percent(share[-1])} "
-            "of a whole one.",
-        )
+        elapsed = wording.percent(share[-1])
+        caveats = (f"The last period is not over: it is expected at {elapsed} of a whole one.",)
     return replace(
         grid, exposure=grid.exposure * share, completeness=grid.completeness * share
     ).with_caveats(*caveats)

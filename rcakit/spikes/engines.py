@@ -1,6 +1,7 @@
 """Follow every series through time: what was expected of each period, and how surprising it was."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -182,7 +183,7 @@ def _run(
     bounds = [0, *(s - start for s in _stops(grid, start) if s < start + counts.shape[1])]
     bounds = sorted({*bounds, counts.shape[1]})
     parts, checkpoints = [], []
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds):
         part = filter_counts(
             counts[:, low:high],
             grid.exposure[:, low:high],
@@ -310,7 +311,7 @@ def _follow_gauge(grid: Grid, *, direction: Direction, resume: Checkpoint | None
     bounds = sorted({0, *(s - start for s in _stops(grid, start)), grid.counts.shape[1]})
     parts: list[FilteredGauge] = []
     checkpoints = []
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds):
         part = filter_gauge(
             grid.counts[:, low:high],
             period=period,

@@ -126,7 +126,7 @@ def find_incidents(
     up highest. What follows an incident on the other side and is what was expected before it is
     its end, not another incident.
     """
-    candidates = _candidates(grid, followed, qvalue, is_odd)
+    candidates = _candidates(followed, qvalue, is_odd)
     if not candidates:
         return ()
     for item in candidates:
@@ -143,9 +143,7 @@ def find_incidents(
     return tuple(replace(item, number=i) for i, item in enumerate(ordered, 1))
 
 
-def _candidates(
-    grid: Grid, followed: Followed, qvalue: Floats, is_odd: NDArray[np.bool_]
-) -> list[_Candidate]:
+def _candidates(followed: Followed, qvalue: Floats, is_odd: NDArray[np.bool_]) -> list[_Candidate]:
     out = []
     for row in np.flatnonzero(is_odd.any(axis=1)).tolist():
         for sign in (1, -1):

@@ -42,7 +42,7 @@ def follow_by_regression(grid: Grid, family: Family, *, direction: Direction) ->
         family = "count"
     unit = _unit(grid, family)
     counts = grid.counts / unit
-    n_series, n_steps = counts.shape
+    n_steps = counts.shape[1]
     expected, noise, error = (np.full(counts.shape, np.nan) for _ in range(3))
     upper, lower = (np.full((len(_WINDOWS), *counts.shape), np.nan) for _ in range(2))
     n_seen = np.cumsum(np.isfinite(counts), axis=1)

@@ -153,7 +153,7 @@ class SpikeResult(Result):
     def _to_polars(self, table: str | None = None) -> "pl.DataFrame":
         """Return a table; the periods column by column, so that many series are no trouble."""
         if self._table(table) == "incidents":
-            return Result._to_polars(self, table)  # super() is lost in slotted dataclasses
+            return Result._to_polars(self, table)  # noqa: SLF001 - super() is lost in slotted dataclasses
         import polars as pl
 
         types = self.tables["periods"]
@@ -332,11 +332,11 @@ class SpikeResult(Result):
     def _caveats(self) -> tuple[str, ...]:
         step = {"1w": "week", "1mo": "month"}.get(self.every, "week")
         series = wording.plural(len(self.series), "series", "series")
-        return (
-            *self.caveats,
+        chance = (
             f"In {series}, about {wording.amount(self.false_alarms_per_week)} false alarms a {step} "
-            "are to be expected by chance.",
+            "are to be expected by chance."
         )
+        return (*self.caveats, chance)
 
     def _nothing(self) -> Finding:
         """Compare the period, or the last week, with its expectation when no day stands out."""

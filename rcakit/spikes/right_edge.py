@@ -98,7 +98,7 @@ def _triangle(rows: "pl.DataFrame", first: dt.date, last: dt.date) -> Floats:
     return np.where(np.arange(longest + 1) <= age[:, None], triangle, np.nan)
 
 
-def scale_for_arrivals(grid: Grid, triangle: Floats, first: dt.date, last: dt.date) -> Grid:
+def scale_for_arrivals(grid: Grid, triangle: Floats, last: dt.date) -> Grid:
     """Expect of each day only the share that has arrived by now."""
     curve = estimate_completeness(triangle, recent_days=_RECENT_DAYS)
     if grid.every == "1d":

@@ -57,14 +57,34 @@ def test_quiet_series_rarely_alarm():
     assert alarmed <= 5
 
 
-def test_missing_days_are_zeros():
-    """A day without rows is a day on which nothing came, and is found as a drop."""
+<<<<<<< HEAD
+def test_busy_days_without_rows_are_missing():
+    """A day without any row among busy ones is taken as missing data, and that is said."""
     counts = np.full(60, 80)
     counts[50] = 0
     result = _detect(counts)
+    assert result.incidents == ()
+    assert "missing data, not as zero" in str(result.findings()[0].caveats)
+
+
+def test_counted_zeros_are_drops():
+    """A zero that was counted is a day on which nothing came, and is found as a drop."""
+    counts = np.full(60, 80)
+    counts[50] = 0
+    table = pl.DataFrame({"at": _days(60), "n": counts})
+    (incident,) = rcakit.spikes.detect(table, time="at", value="n").to_records("incidents")
+=======
+def test_busy_days_without_rows():
+    """Where days are busy one without rows is unknown, unless it is said to be a zero."""
+    counts = np.full(60, 80)
+    counts[50] = 0
+    unknown = _detect(counts)
+    assert unknown.incidents == ()
+    assert unknown.to_records()[50]["completeness"] == 0.0
+    result = _detect(counts, empty="zero")
     (incident,) = result.to_records("incidents")
+>>>>>>> spine-tests
     assert (incident["kind"], incident["started_at"]) == ("drop", _days(60)[50])
-    assert result.to_records()[50]["observed"] == 0.0
 
 
 @pytest.mark.parametrize("level", [0, 1, 7, 500])
@@ -83,6 +103,16 @@ def test_bursts_after_silence_count():
     result = _detect(counts)
     assert result.incidents[0].peak_at == _days(60)[-2]
     testing.check_result(result)
+
+
+def test_counted_rows_are_counts():
+    """A table that holds one row of counts per day shows a jump by half."""
+    counts = np.random.default_rng(1).poisson(1000, 60)
+    counts[-3] = 1500
+    table = pl.DataFrame({"at": _days(60), "n": counts})
+    (incident,) = rcakit.spikes.detect(table, time="at", value="n").incidents
+    assert incident.started_at == _days(60)[-3]
+    assert incident.excess_ci_lower <= 500 <= incident.excess_ci_upper
 
 
 def test_negative_values_are_refused():
@@ -172,11 +202,19 @@ def test_period_is_given_or_found():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every": "1h"}, "every must be one of '1d'"),
+<<<<<<< HEAD
+        ({"every": "5m"}, "every must be one of '1h'"),
         ({"direction": "sideways"}, "direction must be one of"),
         ({"alpha": 0}, "alpha must be a number greater than 0"),
         ({"alpha": 0.5}, "alpha must be a number"),
-        ({"window_days": 7}, "window_days must be a number between 28 and 730"),
+=======
+        ({"every": "2d"}, "every must be one of '1h'"),
+        ({"direction": "sideways"}, "direction must be one of"),
+        ({"alpha": 0}, "alpha must be a number greater than 0"),
+        ({"alpha": 0.5}, "alpha must be a number"),
+        ({"empty": "nothing"}, "empty must be one of"),
+        ({"family": "poisson"}, "family must be one of"),
+>>>>>>> spine-tests
         ({"by": ["at", "at"]}, "by must be a list without repetition"),
         ({"tz": "Mars/Olympus"}, "tz must be an IANA time zone"),
     ],
