@@ -169,11 +169,7 @@ def looks_like_a_stock(values: Floats, *, period: int = 7) -> bool:
         seen = np.where(np.isfinite(row), row, np.nanmedian(row))
         usual = np.array([np.median(seen[p::period]) for p in range(period)])
         rest = seen - np.resize(usual, len(seen))
-<<<<<<< HEAD
-        if min(rest[1:].std(), rest[:-1].std()) == 0:
-=======
         if rest[1:].std() == 0 or rest[:-1].std() == 0:  # no correlation without variation
->>>>>>> spine-tests
             found.append(False)
             continue
         correlation = float(np.corrcoef(rest[1:], rest[:-1])[0, 1])

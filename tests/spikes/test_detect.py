@@ -57,23 +57,6 @@ def test_quiet_series_rarely_alarm():
     assert alarmed <= 5
 
 
-<<<<<<< HEAD
-def test_busy_days_without_rows_are_missing():
-    """A day without any row among busy ones is taken as missing data, and that is said."""
-    counts = np.full(60, 80)
-    counts[50] = 0
-    result = _detect(counts)
-    assert result.incidents == ()
-    assert "missing data, not as zero" in str(result.findings()[0].caveats)
-
-
-def test_counted_zeros_are_drops():
-    """A zero that was counted is a day on which nothing came, and is found as a drop."""
-    counts = np.full(60, 80)
-    counts[50] = 0
-    table = pl.DataFrame({"at": _days(60), "n": counts})
-    (incident,) = rcakit.spikes.detect(table, time="at", value="n").to_records("incidents")
-=======
 def test_busy_days_without_rows():
     """Where days are busy one without rows is unknown, unless it is said to be a zero."""
     counts = np.full(60, 80)
@@ -83,7 +66,6 @@ def test_busy_days_without_rows():
     assert unknown.to_records()[50]["completeness"] == 0.0
     result = _detect(counts, empty="zero")
     (incident,) = result.to_records("incidents")
->>>>>>> spine-tests
     assert (incident["kind"], incident["started_at"]) == ("drop", _days(60)[50])
 
 
@@ -202,19 +184,12 @@ def test_period_is_given_or_found():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-<<<<<<< HEAD
-        ({"every": "5m"}, "every must be one of '1h'"),
-        ({"direction": "sideways"}, "direction must be one of"),
-        ({"alpha": 0}, "alpha must be a number greater than 0"),
-        ({"alpha": 0.5}, "alpha must be a number"),
-=======
         ({"every": "2d"}, "every must be one of '1h'"),
         ({"direction": "sideways"}, "direction must be one of"),
         ({"alpha": 0}, "alpha must be a number greater than 0"),
         ({"alpha": 0.5}, "alpha must be a number"),
         ({"empty": "nothing"}, "empty must be one of"),
         ({"family": "poisson"}, "family must be one of"),
->>>>>>> spine-tests
         ({"by": ["at", "at"]}, "by must be a list without repetition"),
         ({"tz": "Mars/Olympus"}, "tz must be an IANA time zone"),
     ],
