@@ -2,12 +2,13 @@
 
 import pytest
 
-from rcakit.datasets import Dataset, make, scenarios
+from rcakit.datasets import Dataset, make
+from rcakit.datasets.catalogue import SCENARIOS
 
 
-@pytest.fixture(scope="session", params=sorted(scenarios()))
+@pytest.fixture(scope="session", params=sorted(SCENARIOS))
 def story(request) -> Dataset:
-    """Every scenario in turn, small."""
+    """Every scenario of user reports in turn, small."""
     return make(request.param)
 
 

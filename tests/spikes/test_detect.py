@@ -57,24 +57,6 @@ def test_quiet_series_rarely_alarm():
     assert alarmed <= 5
 
 
-def test_busy_days_without_rows_are_missing():
-    """A day without any row among busy ones is taken as missing data, and that is said."""
-    counts = np.full(60, 80)
-    counts[50] = 0
-    result = _detect(counts)
-    assert result.incidents == ()
-    assert "missing data, not as zero" in str(result.findings()[0].caveats)
-
-
-def test_counted_zeros_are_drops():
-    """A zero that was counted is a day on which nothing came, and is found as a drop."""
-    counts = np.full(60, 80)
-    counts[50] = 0
-    table = pl.DataFrame({"at": _days(60), "n": counts})
-    (incident,) = rcakit.spikes.detect(table, time="at", value="n").to_records("incidents")
-    assert (incident["kind"], incident["started_at"]) == ("drop", _days(60)[50])
-
-
 def test_busy_days_without_rows():
     """Where days are busy one without rows is unknown, unless it is said to be a zero."""
     counts = np.full(60, 80)
