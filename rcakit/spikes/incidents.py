@@ -214,24 +214,49 @@ def _densest(gains: Floats, core: slice) -> tuple[int, int]:
 
 
 def _distinct(grid: Grid, row: list[_Candidate]) -> list[_Candidate]:
-    """Leave out alarms that belong to an earlier incident, or are the return from it."""
+    """Leave out alarms that belong to a stronger incident, or are the return from it.
+
+    The strongest is taken first: a mild rise before it may look as if it went on through it.
+    """
     kept: list[_Candidate] = []
-    for item in row:
-        owner = next((other for other in kept if _belongs(grid, item, other)), None)
-        if owner is None:
-            kept.append(item)
-        elif owner.sign == item.sign:
-            owner.pvalue = min(owner.pvalue, item.pvalue)
+    for item in sorted(row, key=lambda item: item.pvalue):
+        alike = [other for other in kept if other.sign == item.sign]
+        owner = next((other for other in alike if _shares_core(item, other)), None)
+        if owner is not None:
             owner.qvalue = min(owner.qvalue, item.qvalue)
+            continue
+        for other in alike:
+            item.days = _apart(item, other)
+        opposite = (other for other in kept if other.sign != item.sign)
+        if (
+            item.days is not None
+            and len(item.days)
+            and not any(_is_return(grid, item, other) for other in opposite)
+        ):
+            kept.append(item)
     return kept
 
 
-def _belongs(grid: Grid, item: _Candidate, other: _Candidate) -> bool:
+def _shares_core(item: _Candidate, other: _Candidate) -> bool:
+    """Tell whether the alarms themselves, not what was drawn out from them, touch an incident."""
+    assert other.days is not None
+    return bool(item.first <= other.days[-1] + _JOIN and item.last >= other.days[0] - _JOIN)
+
+
+def _apart(item: _Candidate, other: _Candidate) -> NDArray[np.int64]:
+    """Return the periods of an incident up to, or from, a stronger one."""
+    assert item.days is not None
+    assert other.days is not None
+    if item.last < other.days[0]:
+        return item.days[item.days < other.days[0] - _JOIN]
+    return item.days[item.days > other.days[-1] + _JOIN]
+
+
+def _is_return(grid: Grid, item: _Candidate, other: _Candidate) -> bool:
+    """Tell whether alarms on the other side are an incident's end: back at what was expected before it."""
     days, mine = other.days, item.days
     assert days is not None
     assert mine is not None
-    if item.sign == other.sign:
-        return bool(mine[0] <= days[-1] + _JOIN)
     if mine[0] <= days[-1] and mine[-1] >= days[0] and item.pvalue >= other.pvalue:
         return True
     if len(days) >= _SHIFT[grid.every] or mine[0] > other.until - 1:
