@@ -8,9 +8,10 @@ import sys
 import pytest
 
 MEGABYTE = 1_000_000
-# In a child process, so that its peak memory (kilobytes, as Linux counts) is its own.
+# In a child process, whose peak memory is read from its own address space: `ru_maxrss` would start
+# at the peak of the parent, because a child shares its memory until it starts its own program.
 PROGRAM = """
-import json, resource, sys
+import json, pathlib, re, sys
 import rcakit
 data = rcakit.read(sys.argv[1])
 seen = rcakit.sources.inspect(data, time="created_at", window_days=56)
@@ -19,7 +20,8 @@ first, last = spikes.choose_period()
 found = rcakit.drivers.explain(
     data, time="created_at", period=(first, last), dimensions=["policy", "region"]
 )
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+status = pathlib.Path("/proc/self/status").read_text()
+peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) / 1000
 print(json.dumps({"rows": seen.n_rows, "segment": found.segments[0], "peak": peak}))
 """
 
