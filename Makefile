@@ -65,7 +65,7 @@ samples: .venv/.run  ## Make data_samples anew
 
 lock: $(UV)  ## Resolve the dependencies anew
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
-	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev --group docs --extra lab -c requirements.lock -o requirements-dev.lock
+	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev --group docs --extra did --extra excel --extra lab --extra notify -c requirements.lock -o requirements-dev.lock
 
 clean:  ## Remove the environment and all that was built
 	rm -rf .venv dist docs/_build reports
