@@ -109,7 +109,9 @@ class Finding:
     kind
         What sort of claim; one of `KINDS`.
     estimate, ci_lower, ci_upper
-        The number and its 95 % interval in `unit`; all nan when withheld.
+        The number and its interval in `unit`; all nan when withheld.
+    confidence_level
+        Coverage of the interval, between 0 and 1.
     unit
         What is counted, for example ``reports``.
     n_obs
@@ -125,7 +127,9 @@ class Finding:
     change_id
         For a matched or ruled-out entry of the change log.
     verdict
-        For the verdict: ``localised``, ``broad``, ``mix`` or ``no_evidence``.
+        For the verdict: a word of the analysis that reached it (``localised``, ``broad``, ``mix``
+        …). One that begins with ``no_`` says that nothing is there, ``cannot_tell`` that the data
+        do not decide.
     withheld_because
         Why there is no number; a finding without interval cannot be built without it.
     strength
@@ -137,6 +141,7 @@ class Finding:
     estimate: float = math.nan
     ci_lower: float = math.nan
     ci_upper: float = math.nan
+    confidence_level: float = 0.95
     unit: str
     n_obs: int
     method: str

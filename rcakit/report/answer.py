@@ -15,6 +15,7 @@ _CONFIDENCE: dict[Strength, str] = {
     "weak": "Low confidence",
     "withheld": "Cannot tell",
 }
+_LEADING = frozenset({"effect", "difference", "concentration", "measurement"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,10 @@ class Answer:
 
 
 def compose(findings: Sequence[Finding]) -> Answer:
-    """Say what was found in at most three sentences: the verdict, its driver, what fits it.
+    """Say what was found in at most three sentences: the verdict, what leads to it, what fits it.
+
+    The second sentence is the first finding that is more than weak among drivers, effects,
+    differences, concentrations and measurements; a change of everything has none.
 
     Parameters
     ----------
@@ -58,34 +62,52 @@ def compose(findings: Sequence[Finding]) -> Answer:
         return Answer(
             ("This run published no verdict.",), "Cannot tell", "there is nothing to rate."
         )
-    is_broad = verdict.verdict == "broad"
-    drivers = [item for item in findings if item.kind == "driver" and not is_broad]
+    leads = _leads(verdict, findings)
     matched = [item for item in findings if item.kind == "matched_change"]
-    ruled_out = [item for item in findings if item.kind == "ruled_out"]
+    ruled_out = [item for item in findings if item.kind == "ruled_out" and item.change_id]
     sentences = [verdict.claim]
-    if drivers:
-        sentences.append(_capital(drivers[0].claim))
+    if leads:
+        sentences.append(_capital(leads[0].claim))
     if matched:
         sentences.append(matched[0].claim)
     elif ruled_out:
         looked = wording.plural(len(ruled_out), "logged change")
         sentences.append(f"None of the {looked} near the onset fits.")
-    return Answer(tuple(sentences[:3]), _confidence(verdict), _why(verdict, drivers, ruled_out))
+    return Answer(tuple(sentences[:3]), _confidence(verdict), _why(verdict, leads, ruled_out))
+
+
+def _leads(verdict: Finding, findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that say more about the verdict, in the order they were published."""
+    if verdict.verdict in {"broad", "cannot_tell"}:
+        return []
+    return [
+        item
+        for item in findings
+        if item.kind == "driver"
+        or (item.kind in _LEADING and item.strength in {"moderate", "strong"})
+    ]
 
 
 def _confidence(verdict: Finding) -> str:
-    if verdict.verdict == "no_evidence" and verdict.strength == "weak":
+    said = verdict.verdict or ""
+    if said == "cannot_tell":
+        return _CONFIDENCE["withheld"]
+    if said.startswith("no_") and verdict.strength == "weak":
         return "Medium confidence"  # an interval around zero is what "nothing happened" looks like
     return _CONFIDENCE[verdict.strength]
 
 
-def _why(verdict: Finding, drivers: Sequence[Finding], ruled_out: Sequence[Finding]) -> str:
+def _why(verdict: Finding, leads: Sequence[Finding], ruled_out: Sequence[Finding]) -> str:
+    if verdict.withheld_because is not None:
+        return f"{verdict.withheld_because.rstrip('.')}."
     searched = verdict.evidence.get("n_candidates")
     reasons = [f"it rests on {wording.amount(verdict.n_obs)} {verdict.unit}"]
     if searched:
         reasons.append(f"{wording.plural(int(searched), 'segment')} were compared")
-    if drivers and drivers[0].caveats:
-        reasons.append(f"but {_lower(drivers[0].caveats[0].rstrip('.'))}")
+    doubted = [*leads[:1], verdict]
+    caveats = [caveat for item in doubted for caveat in item.caveats]
+    if caveats:
+        reasons.append(f"but {_lower(caveats[0].rstrip('.'))}")
     elif ruled_out:
         reasons.append(f"{wording.plural(len(ruled_out), 'other logged change')} were set aside")
     return ", ".join(reasons) + "."

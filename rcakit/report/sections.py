@@ -13,6 +13,21 @@ from rcakit.results import records_to_html, records_to_markdown
 
 __all__ = ["Section", "actions", "doubts", "impact", "limits", "timeline"]
 
+_SIZED = frozenset({"verdict", "driver", "effect", "difference", "concentration"})
+_NO_CAUSES = (
+    "The findings describe where, when and for whom a number differs. They coincide with what was "
+    "logged or compared; they do not prove what made it differ."
+)
+_ONLY_EFFECTS_ARE_CAUSES = (
+    "Only an effect of a randomised test or of a clean roll-out speaks of a cause; everything else "
+    "on this page describes what coincides."
+)
+_OF_A_CHANGE = frozenset({"localised", "broad", "mix", "no_evidence"})
+_URGENT = (
+    "matched_change", "driver", "effect", "difference", "concentration", "measurement",
+    "verdict", "data_quality",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -63,23 +78,30 @@ def doubts(findings: Sequence[Finding]) -> Section:
 
 
 def impact(findings: Sequence[Finding]) -> Section:
-    """Tell the size of the whole change and of each segment, with intervals."""
+    """Tell the size of the whole change and of each part, with intervals."""
+    sized = [item for item in findings if item.kind in _SIZED and item.withheld_because is None]
+    levels = {item.confidence_level for item in sized}
+    column = f"{wording.percent(levels.pop())} interval" if len(levels) == 1 else "interval"
     rows = [
         {
-            "what": "the whole change"
-            if item.kind == "verdict"
-            else wording.segment(item.segment or {}),
-            "more (+) or fewer (−)": wording.amount(_whole(item.estimate), signed=True),
-            "95 % interval": wording.interval(
-                _whole(item.ci_lower), _whole(item.ci_upper), signed=True
-            ),
+            "what": _subject(item),
+            "more (+) or less (−)": wording.amount(_whole(item.estimate), signed=True),
+            column: wording.interval(_whole(item.ci_lower), _whole(item.ci_upper), signed=True),
             "unit": item.unit,
             "strength": item.strength,
         }
-        for item in findings
-        if item.kind in {"verdict", "driver", "effect"} and item.withheld_because is None
+        for item in sized
     ]
     return Section(rows=tuple(rows), nothing="There is no impact to report.")
+
+
+def _subject(item: Finding) -> str:
+    """Say what a number is about."""
+    if item.segment:
+        return wording.segment(item.segment)
+    if item.kind == "verdict":
+        return "the whole change" if item.verdict in _OF_A_CHANGE else "overall"
+    return wording.visible(item.unit)
 
 
 def _whole(number: float) -> float:
@@ -112,9 +134,9 @@ def _course(seen: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def actions(findings: Sequence[Finding]) -> Section:
     """List what to do next, strongest finding first."""
-    order = ("matched_change", "driver", "effect", "verdict", "data_quality")
     ranked = sorted(
-        (item for item in findings if item.kind in order), key=lambda item: order.index(item.kind)
+        (item for item in findings if item.kind in _URGENT),
+        key=lambda item: _URGENT.index(item.kind),
     )
     steps = dict.fromkeys(step for item in ranked for step in item.next_steps)
     return Section(tuple(list(steps)[:5]), nothing="Nothing needs doing.")
@@ -124,10 +146,8 @@ def limits(findings: Sequence[Finding]) -> Section:
     """State the methods, and what they cannot say."""
     methods = dict.fromkeys(item.method for item in findings if item.method != "count")
     said = [f"Method: {method}." for method in methods]
-    said.append(
-        "The findings describe where and when a number moved. They coincide with what was logged; "
-        "they do not prove what made it move."
-    )
+    is_causal = any(item.kind == "effect" for item in findings)
+    said.append(_ONLY_EFFECTS_ARE_CAUSES if is_causal else _NO_CAUSES)
     return Section(tuple(said))
 
 
