@@ -130,6 +130,46 @@ def adjusted_kinds(repeats: int, rng: np.random.Generator) -> list[Row]:
     ]
 
 
+def tails_and_clusters(repeats: int, rng: np.random.Generator) -> list[Row]:
+    """Cover the true difference with heavy tails, and with few clusters of very unequal size."""
+    hits = {}
+    for _ in range(repeats):
+        group = rng.random(600) < 0.4
+        hard = rng.normal(0.5 * group, 1.0)
+        hours = np.exp(rng.normal(0.0, 1.0, 600)) + 0.3 * group
+        rows = pl.DataFrame({"cohort": group, "hard": hard, "hours": hours})
+        found = {"heavy tail": _effects(rows)}
+        rows = rows.with_columns(hours=hours + 0.5 * hard)
+        found["heavy tail, adjusted"] = _effects(rows, adjust_for="hard")
+        for n_clusters in (12, 40):
+            size = np.maximum(rng.lognormal(3.5, 0.8, n_clusters).astype(int), 2)
+            at = np.repeat(np.arange(n_clusters), size)
+            side = at % 2
+            hard = rng.normal(0.5 * side, 1.0)
+            shared = rng.normal(0, 0.3, n_clusters)[at] + 0.3 * side + rng.normal(size=at.size)
+            rows = pl.DataFrame({"cohort": side, "site": at, "hard": hard, "hours": shared})
+            what = f"{n_clusters} unequal clusters"
+            found[what] = _effects(rows, cluster="site")
+            rows = rows.with_columns(hours=shared + 0.5 * hard)
+            found[f"{what}, adjusted"] = _effects(rows, adjust_for="hard", cluster="site")
+        for name, row in found.items():
+            kind = "adjusted_effect" if "adjusted" in name else "effect"
+            inside = row[f"{kind}_ci_lower"] <= 0.3 <= row[f"{kind}_ci_upper"]
+            hits[name] = hits.get(name, 0) + inside
+    return [_coverage(f"mean, {name}", n / repeats, repeats) for name, n in hits.items()]
+
+
+def _effects(rows: pl.DataFrame, **options: str) -> dict[str, float]:
+    """Compare ``hours`` of the two cohorts through the public call."""
+    return cohorts.compare(
+        rows,
+        cohort="cohort",
+        reference=min(rows["cohort"].cast(pl.String)),
+        outcomes="hours",
+        **options,
+    ).to_records()[0]
+
+
 def waiting(repeats: int, rng: np.random.Generator) -> list[Row]:
     """Cover attainment, median and restricted mean of exponential waits, a third still open."""
     attained = median = mean = 0
@@ -197,6 +237,7 @@ PARTS: tuple[Callable[[int, np.random.Generator], list[Row]], ...] = (
     doubly_robust,
     raw_intervals,
     adjusted_kinds,
+    tails_and_clusters,
     waiting,
     disparity_error,
 )

@@ -14,6 +14,7 @@ from rcakit.errors import NotEnoughDataError, SchemaError
 from rcakit.findings import Finding, withheld
 from rcakit.results import Record, Result
 from rcakit.stats import weighting
+from rcakit.stats.influence import difference_interval
 from rcakit.stats.multiplicity import benjamini_hochberg, holm
 from rcakit.stats.proportions import newcombe_difference, normal_quantile
 from rcakit.validation import check_choice, check_integer, check_names, check_number, refusal
@@ -333,7 +334,7 @@ def compare(
             _part(design, at) if covariates else None,
             estimand,
             trim,
-            None if cluster is None else rows[cluster][at].rank("dense").to_numpy(),
+            None if cluster is None else _numbered(rows[cluster][at]),
         )
         fitted, kept = pair.fit()
         if covariates:
@@ -478,8 +479,8 @@ def _cohorts(
             f"a comparison needs at least two cohorts, got {len(names)} in column {cohort!r}. "
             "Check the filter, or compare periods instead."
         )
-    chosen = names[0] if reference is None else str(reference)
-    if chosen not in names:
+    chosen = names[0] if reference is None else _named(names, reference)
+    if chosen is None:
         raise refusal("reference", f"one of the cohorts {sorted(names)[:10]}", reference)
     size = int(counted.filter(counted[cohort] == chosen)["__n"][0])
     if size < min_cell:
@@ -488,6 +489,28 @@ def _cohorts(
             "Choose a larger reference."
         )
     return sorted(name for name in names if name != chosen), chosen
+
+
+def _named(names: Sequence[str], given: Any) -> str | None:
+    """Find a cohort by its name; a number also by its value, as 0 and 0.0 are the same."""
+    if str(given) in names:
+        return str(given)
+    if isinstance(given, int | float):
+        return next((name for name in names if _is_number(name, given)), None)
+    return None
+
+
+def _is_number(text: str, value: float) -> bool:
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
+
+
+def _numbered(column: "pl.Series") -> npt.NDArray[np.int64]:
+    """Number the values of a column from 0; rows without a value belong together."""
+    text = column.cast(str).fill_null("(missing)")
+    return text.rank("dense").to_numpy().astype(np.int64) - 1
 
 
 def _columns(
@@ -563,7 +586,14 @@ def _raw(
     if kind == "quantile":
         return _raw_quantile(values, group, level)
     mean, other, influence = _raw_influence(kind, values, group)
-    low, high, pvalue = _interval(mean - other, influence, cluster, level, n_lost=2)
+    low, high, pvalue = difference_interval(
+        mean - other,
+        influence,
+        values[1] if kind == "ratio" else np.ones(group.size),
+        group,
+        cluster=cluster,
+        confidence_level=level,
+    )
     x = values[0]
     if kind == "mean" and cluster is None and np.all((x == 0) | (x == 1)):
         low, high = (
@@ -597,19 +627,26 @@ def _adjusted(
     level: float,
 ) -> tuple[float, float, float, float]:
     """Return the adjusted effect with interval and p-value."""
-    group, n_lost = fitted.in_cohort, fitted.design.shape[1]
     if kind == "quantile":
         return _adjusted_quantile(values, fitted, level)
-    mean, other, own, others = weighting.adjusted_influence(fitted, values[0])
+    mean, other, own, others, pull = weighting.adjusted_influence(fitted, values[0])
     if kind == "ratio":
-        base, other_base, own_base, others_base = weighting.adjusted_influence(fitted, values[1])
+        base, other_base, own_base, others_base, _ = weighting.adjusted_influence(fitted, values[1])
         if min(base, other_base) <= 0:
             return (math.nan,) * 4
         mean, other = mean / base, other / other_base
         own, others = (own - mean * own_base) / base, (others - other * others_base) / other_base
-    del group
+        pull = pull * values[1]
     effect = mean - other
-    low, high, pvalue = _interval(effect, own - others, cluster, level, n_lost=n_lost)
+    low, high, pvalue = difference_interval(
+        effect,
+        own - others,
+        pull,
+        fitted.in_cohort,
+        cluster=cluster,
+        n_terms=fitted.design.shape[1],
+        confidence_level=level,
+    )
     return effect, low, high, pvalue
 
 
@@ -640,33 +677,6 @@ def _normal(effect: float, error: float, z: float) -> tuple[float, float, float,
 
     pvalue = float(2 * special.ndtr(-abs(effect) / error)) if error > 0 else math.nan
     return effect, effect - z * error, effect + z * error, pvalue
-
-
-def _interval(
-    effect: float, influence: Floats, cluster: npt.NDArray[Any] | None, level: float, *, n_lost: int
-) -> tuple[float, float, float]:
-    """Return interval and p-value from how each row (or cluster of rows) moves the effect.
-
-    The degrees of freedom fall when few rows carry the weight, as they do with poor overlap
-    (Satterthwaite 1946, Biometrics Bull. 2, p. 110, for a sum of squares).
-    """
-    from scipy import special
-
-    n_rows = influence.size
-    if cluster is not None:
-        influence = np.bincount(cluster.astype(np.int64) - 1, influence).astype(np.float64)
-        influence = influence[influence != 0]
-    n = influence.size
-    squares = influence**2
-    total = float(squares.sum())
-    if math.isnan(effect) or not total > 0 or n < 3:
-        return (math.nan,) * 3
-    lost = n_lost if cluster is None else 1
-    error = math.sqrt(total * n / max(n - lost, 1)) / n_rows
-    df = max(total**2 / float(np.sum(squares**2)) - 1, 2.0)
-    half = float(special.stdtrit(df, 0.5 + level / 2)) * error
-    pvalue = float(2 * special.stdtr(df, -abs(effect) / error))
-    return effect - half, effect + half, pvalue
 
 
 def _split(

@@ -129,7 +129,7 @@ def adjust(
 
 def adjusted_influence(
     adjustment: Adjustment, outcome: Floats
-) -> tuple[float, float, Floats, Floats]:
+) -> tuple[float, float, Floats, Floats, Floats]:
     """Return the cohort's and the reference's adjusted mean, and how each row moves them.
 
     Parameters
@@ -141,9 +141,10 @@ def adjusted_influence(
 
     Returns
     -------
-    mean, reference_mean, influence, reference_influence
+    mean, reference_mean, influence, reference_influence, pull
         The variance of a difference of means is the mean square of the difference of influences
-        over ``n``.
+        over ``n``. ``pull`` is what one more unit of a row's outcome does to its group's mean,
+        times ``n``.
 
     Notes
     -----
@@ -161,12 +162,12 @@ def adjusted_influence(
         share = float(group.mean())
         target = group / share
         mean = float(outcome[group].mean())
-        own = target * (outcome - mean)
+        own, pull = target * (outcome - mean), target
     else:
         target = np.ones(n)
-        mean, own = _standardised_mean(adjustment, outcome, group, target)
-    reference_mean, other = _standardised_mean(adjustment, outcome, ~group, target)
-    return mean, reference_mean, own, other
+        mean, own, pull = _standardised_mean(adjustment, outcome, group, target)
+    reference_mean, other, other_pull = _standardised_mean(adjustment, outcome, ~group, target)
+    return mean, reference_mean, own, other, pull + other_pull
 
 
 def effective_size(weight: Floats) -> float:
@@ -309,8 +310,8 @@ def _logistic_step(design: Floats, target: Floats, beta: Floats) -> tuple[Floats
 
 def _standardised_mean(
     adjustment: Adjustment, outcome: Floats, group: Flags, target: Floats
-) -> tuple[float, Floats]:
-    """Return the mean a group would have under the target mix, and its influence."""
+) -> tuple[float, Floats, Floats]:
+    """Return the mean a group would have under the target mix, its influence and its pull."""
     x, n = adjustment.design, group.size
     weight = adjustment.weight * group
     bread = _gram(x, weight) / n
@@ -318,9 +319,10 @@ def _standardised_mean(
     mix = target @ x / n  # target averages one
     mean = float(mix @ slope)
     predicted, lever = (x @ np.column_stack([slope, _solve(bread, mix)])).T
-    score = weight * (outcome - predicted) * lever
+    pull = weight * lever
+    score = pull * (outcome - predicted)
     influence = target * (predicted - mean) + score
-    return mean, influence + _propensity_part(adjustment, score, group)
+    return mean, influence + _propensity_part(adjustment, score, group), pull
 
 
 def _propensity_part(adjustment: Adjustment, score: Floats, group: Flags) -> Floats:

@@ -74,11 +74,15 @@ def nsw(name: str) -> pl.DataFrame:
 
 
 def test_experimental_workers_differ_by_1794():
-    """The trial: 1794.34, Welch SE 671.00 and p = 0.0079."""
+    """The trial: 1794.34, Welch p = 0.00789 and interval 474.01 to 3114.68."""
     rows = nsw("nsw_mixtape")
-    row = cohorts.compare(rows, cohort="treat", outcomes="re78", reference="0.0").to_records()[0]
+    row = cohorts.compare(rows, cohort="treat", outcomes="re78", reference=0).to_records()[0]
+    assert row["n_obs"] == 185
     assert row["effect"] == pytest.approx(1794.34, abs=5e-3)
-    assert row["pvalue"] == pytest.approx(0.0079, abs=6e-4)
+    assert row["pvalue"] == pytest.approx(0.00789, abs=5e-6)
+    interval = (row["effect_ci_lower"], row["effect_ci_upper"])
+    # the published bounds come from single precision, in which the upper is 3114.6753
+    assert interval == pytest.approx((474.01, 3114.68), abs=6e-3)
 
 
 def test_waltons_flies_log_rank():
