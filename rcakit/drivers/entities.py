@@ -117,7 +117,8 @@ def entity_shares(
     )
     known = set(before)
     names = sorted({*before, *during}, key=str)
-    scale = growth * span.n_period_days / max(span.n_baseline_days, 1)
+    n_before = len(span.occasions(*(span.baseline or span.period)))
+    scale = growth * len(span.occasions(*span.period)) / max(n_before, 1)
     observed = np.array([during.get(name, 0.0) for name in names])
     expected = scale * np.array([before.get(name, 0.0) for name in names])
     numbers = concentration(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rcakit import frames, wording
 from rcakit.drivers.entities import entity_shares
@@ -15,9 +16,9 @@ from rcakit.drivers.result import DriverResult
 from rcakit.errors import NotEnoughDataError, ParameterError
 from rcakit.stats.attribution.outcome import Attribution
 from rcakit.stats.attribution.search import Nesting
+from rcakit.stats.rhythm import rhythm
 from rcakit.validation import (
     check_choice,
-    check_date,
     check_integer,
     check_names,
     check_number,
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 _MIN_BASELINE_DAYS = 14
+# A table with one row a week or a month tells its noise from this many, or from more if asked to.
+_MIN_OCCASIONS = 6
+_FEWEST_OCCASIONS = {"1d": 0, "1w": 13 * 7, "1mo": 366}
+_LONGEST_OF_FEW = 366
 
 
 def explain(
@@ -217,33 +222,45 @@ def _span(
     first, last = check_period(period)
     if baseline is None or isinstance(baseline, int):
         days = check_integer(28 if baseline is None else baseline, "baseline", ge=14, le=1100)
-        start = first - dt.timedelta(days=days)
-        end = first - dt.timedelta(days=1)
+        start, end = first - dt.timedelta(days=days), first - dt.timedelta(days=1)
+        earliest = first - dt.timedelta(days=max(days, _LONGEST_OF_FEW))
     else:
         start, end = check_period(baseline, "baseline")
+        earliest = start
         if end >= first:
             raise ParameterError(
                 f"baseline must end before the period starts ({first}), got {end}. "
                 "A baseline that holds the change would hide it."
             )
-    start = max(start, _first_day(data, time=time, tz=tz, start=start, end=last))
-    span = Span((start, end), (first, last))
-    if span.n_baseline_days < _MIN_BASELINE_DAYS:
+    seen = _days(data, time=time, tz=tz, start=earliest, end=last)
+    every = rhythm(seen)
+    fewest = first - dt.timedelta(days=_FEWEST_OCCASIONS[every])
+    start = min(start, fewest) if earliest < start else start
+    start = next((day for day in seen.tolist() if day >= start), first)
+    span = Span((start, end), (first, last), every, seen[-1].item())
+    n_occasions = len(span.occasions(start, end)) if start <= end else 0
+    if n_occasions < (_MIN_BASELINE_DAYS if every == "1d" else _MIN_OCCASIONS):
+        noun = {"1d": "days", "1w": "weeks", "1mo": "months"}[every]
         raise NotEnoughDataError(
-            f"baseline must hold at least {_MIN_BASELINE_DAYS} days with data before {first}, got "
-            f"{max(span.n_baseline_days, 0)}. Choose a later period or give more history."
+            f"baseline must hold at least {_MIN_BASELINE_DAYS if every == '1d' else _MIN_OCCASIONS} "
+            f"{noun} with data before {first}, got {n_occasions}. Choose a later period or give "
+            "more history."
         )
     return span
 
 
-def _first_day(data: Any, *, time: str, tz: str, start: dt.date, end: dt.date) -> dt.date:
+def _days(
+    data: Any, *, time: str, tz: str, start: dt.date, end: dt.date
+) -> NDArray[np.datetime64[dt.date]]:
+    """Return the local days that hold rows, in order."""
     days = frames.aggregate(data, time=time, tz=tz, start=start, end=end)
+    days = days.drop_nulls("period_start")
     if days.height == 0:
         raise NotEnoughDataError(
             f"data must hold rows between {start} and {end}, got none. "
             "Check the period, the time zone and the column that is named as time."
         )
-    return check_date(days["period_start"][0], "first day")
+    return days["period_start"].to_numpy().astype("datetime64[D]")
 
 
 def _leaves(

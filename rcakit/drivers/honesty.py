@@ -55,6 +55,10 @@ def _about_days(leaves: LeafTable, span: Span, asked_days: int | None) -> Iterat
     if span.baseline is None:
         return
     n_baseline, n_period = span.n_baseline_days, span.n_period_days
+    if span.every != "1d":
+        noun = "week" if span.every == "1w" else "month"
+        n_before = len(span.occasions(*span.baseline))
+        yield f"The table holds one date a {noun}: {wording.plural(n_before, noun)} are the baseline."
     if asked_days and n_baseline < asked_days:
         yield f"The data reach back {n_baseline} days before the period, not {asked_days}."
     if n_period > n_baseline:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rcakit.stats.attribution.leaves import History
 from rcakit.stats.attribution.steadiness import steady_days
+from rcakit.stats.rhythm import Rhythm, occasions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,11 +25,19 @@ Integers = NDArray[np.int64]
 class Span:
     """Days of the baseline and of the period; both ends of both belong to them.
 
-    The baseline is None where a forecast stands in for it.
+    The baseline is None where a forecast stands in for it. Where the table holds one row a week
+    or a month per segment (``every``), weeks or months are compared; ``like`` is a day with rows.
     """
 
     baseline: tuple[dt.date, dt.date] | None
     period: tuple[dt.date, dt.date]
+    every: Rhythm = "1d"
+    like: dt.date | None = None
+
+    def occasions(self, first: dt.date, last: dt.date) -> NDArray[np.datetime64]:
+        """Return the days from first to last on which rows are due."""
+        anchor = np.array([self.like or first], dtype="datetime64[D]")
+        return occasions(np.datetime64(first), np.datetime64(last), every=self.every, like=anchor)
 
     @property
     def n_baseline_days(self) -> int:
@@ -125,30 +134,32 @@ def leaf_table(
         )
     day = _day_index(table, span.period[0])
     now, before = day >= 0, day < 0
-    day_of_baseline = _day_index(table, span.baseline[0])
+    due, due_now = span.occasions(*span.baseline), span.occasions(*span.period)
+    seen = table["period_start"].to_numpy().astype("datetime64[D]")
+    occasion = np.searchsorted(due, seen)
     squares = None
-    n_cells = n_leaves * span.n_baseline_days
+    n_cells = n_leaves * len(due)
     if value and not _is_counted(table["n_rows"].to_numpy()[before], amount[before], n_cells):
         squares = table[f"{value}__squared"].to_numpy()[before]
     history = History(
         leaf=leaf[before],
-        day=day_of_baseline[before],
+        day=occasion[before].astype(np.int64),
         value=amount[before],
-        weekday=_weekdays(*span.baseline),
-        period_weekday=_weekdays(*span.period),
+        weekday=_weekdays(due, span.every),
+        period_weekday=_weekdays(due_now, span.every),
         denominator=None if below is None else below[before],
         sum_squares=squares,
     )
     leaf_codes = np.column_stack(codes)[first]
     n_steady = steady_days(history, codes=leaf_codes, sizes=tuple(map(len, values)))
-    steady = before & (day_of_baseline >= span.n_baseline_days - n_steady)
+    steady = before & (occasion >= len(due) - n_steady)
     return LeafTable(
         dimensions,
         values,
         leaf_codes,
         _sum(leaf[now], amount[now], n_leaves),
         None if below is None else _sum(leaf[now], below[now], n_leaves),
-        _sum(leaf[steady], amount[steady], n_leaves) * span.n_period_days / n_steady,
+        _sum(leaf[steady], amount[steady], n_leaves) * len(due_now) / n_steady,
         history,
         (leaf, day, amount),
     )
@@ -198,8 +209,11 @@ def _day_index(table: "pl.DataFrame", origin: dt.date) -> Integers:
     return (table["period_start"] - start).dt.total_days().to_numpy().astype(np.int64)
 
 
-def _weekdays(first: dt.date, last: dt.date) -> Integers:
-    return (first.weekday() + np.arange((last - first).days + 1)) % 7
+def _weekdays(days: NDArray[np.datetime64], every: Rhythm) -> Integers:
+    """Return the weekday of each day, Monday first; weeks and months have none."""
+    if every != "1d":
+        return np.zeros(len(days), dtype=np.int64)
+    return (days.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
 
 
 def is_same(known: Any, asked: Any) -> bool:

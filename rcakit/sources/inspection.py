@@ -23,6 +23,7 @@ from rcakit.sources.checks import (
     zone_check,
 )
 from rcakit.sources.days import Days
+from rcakit.stats.rhythm import Rhythm, rhythm
 from rcakit.validation import check_date, check_integer, check_names
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 # A column with more values names things rather than describes them.
 _MOST_VALUES = 200
+_LEAST_HISTORY = {"1d": 0, "1w": 3 * 366, "1mo": 5 * 366}
 
 __all__ = ["DataResult", "inspect", "suggest_dimensions", "unit_of"]
 
@@ -50,6 +52,9 @@ class DataResult(Result):
         Rows per day: ``period_start``, ``n_rows``.
     unit
         What a row is, or the column that is added up.
+    every
+        Rhythm of the rows: ``1d``, or ``1w`` and ``1mo`` where each week or month was added up
+        beforehand and carries one date.
     """
 
     as_of: dt.date
@@ -60,6 +65,7 @@ class DataResult(Result):
     daily: tuple[Record, ...]
     unit: str
     library: frames.Library
+    every: Rhythm = "1d"
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         {
@@ -102,7 +108,11 @@ class DataResult(Result):
         return f"{self.findings()[0].claim} {outcome}"
 
     def days_before(self, days: int) -> dt.date:
-        """Return the day that lies so many days before ``as_of``, or the first with data."""
+        """Return the day that lies so many days before ``as_of``, or the first with data.
+
+        A table by the week or month goes back three or five years at least: it has few rows.
+        """
+        days = max(days, _LEAST_HISTORY[self.every])
         return max(self.first_day, self.as_of - dt.timedelta(days=days))
 
     def findings(self) -> tuple[Finding, ...]:
@@ -220,6 +230,7 @@ def inspect(
         ),
         unit=wording.name(value) if value else "rows",
         library=frames.library(data),
+        every=rhythm(used["period_start"].to_numpy().astype("datetime64[D]")),
     )
 
 

@@ -31,6 +31,7 @@ from rcakit.spikes.right_edge import ARRIVAL, Snapshot
 from rcakit.spikes.state import State
 from rcakit.stats import scans
 from rcakit.stats.multiplicity import benjamini_hochberg
+from rcakit.stats.rhythm import rhythm
 from rcakit.stats.scans import Law
 from rcakit.validation import check_choice, check_date, check_names, check_number, refusal
 
@@ -236,10 +237,12 @@ class _Question:
             table = table.filter(table["period_start"] >= after)
             _check_rows(table, self.value)
         low, high = _ends(table)
+        days = table["period_start"].to_numpy().astype("datetime64[D]")
+        is_stamped = rhythm(days) == self.every  # each week or month was added up beforehand
         if self.snapshot is not None:
             high = max(high, self.snapshot.day)
         grid = self._spread(table, earlier, high if self.snapshot else None)
-        grid = _with_part_periods(grid, low, high)
+        grid = grid if is_stamped else _with_part_periods(grid, low, high)
         if triangle is not None and last is not None:
             grid = right_edge.scale_for_arrivals(grid, triangle, last)
         elif self.every == "1d":

@@ -210,18 +210,27 @@ class SpikeResult(Result):
         """
         if given is not None:
             return check_period(given)
-        last = _day(self.days[-1])
+        last = self._last_day_of(self.days[-1])
         incident = self.largest(since=last - dt.timedelta(days=window_days - 1))
         if incident is None:
             return max(_day(self.days[0]), last - dt.timedelta(days=6)), last
-        return _day(incident.started_at), _day(incident.last_day)
+        return _day(incident.started_at), self._last_day_of(incident.last_day)
+
+    def _last_day_of(self, period: dt.date | dt.datetime) -> dt.date:
+        """Return the last day of the hour, day, week or month that begins then."""
+        start = _day(period)
+        if self.every == "1w":
+            return start + dt.timedelta(days=6)
+        if self.every == "1mo":
+            return (start.replace(day=1) + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(1)
+        return start
 
     def during(self, first: dt.date, last: dt.date) -> "SpikeResult":
         """Return the same days with only the incidents that touch a period."""
         kept = tuple(
             item
             for item in self.incidents
-            if _day(item.last_day) >= first and _day(item.started_at) <= last
+            if self._last_day_of(item.last_day) >= first and _day(item.started_at) <= last
         )
         return replace(self, incidents=kept, focus=(first, last))
 
@@ -340,12 +349,14 @@ class SpikeResult(Result):
 
     def _nothing(self) -> Finding:
         """Compare the period, or the last week, with its expectation when no day stands out."""
-        last_day = _day(self.days[-1])
+        last_day = self._last_day_of(self.days[-1])
         first, last = self.focus or (
             max(_day(self.days[0]), last_day - dt.timedelta(days=6)),
             last_day,
         )
-        inside = np.array([first <= _day(day) <= last for day in self.days])
+        inside = np.array(
+            [_day(day) <= last and self._last_day_of(day) >= first for day in self.days]
+        )
         leaf = np.array([ALL not in values for values in self.series])
         known = np.isfinite(self.expected) & np.isfinite(self.observed)
         known &= inside & leaf[:, None]

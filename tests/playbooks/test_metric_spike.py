@@ -5,6 +5,8 @@ import functools
 import json
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 from rcakit import playbook, runner, testing
@@ -140,3 +142,36 @@ def test_single_notice_is_named(notices):
         value="repos_affected", period=["2015-09-01", "2015-09-30"], dimensions=DIMENSIONS
     )
     assert "newebuy" in _first(done, "driver")["segment"]["complainant"].lower()
+
+
+def _write_by_week(path, *, monthly=False):
+    """Write errors of two vendors per week or month; those of one double in the last three."""
+    rng = np.random.default_rng(11)
+    if monthly:
+        stamps = pl.date_range(dt.date(2021, 1, 1), dt.date(2025, 12, 1), "1mo", eager=True)
+    else:
+        stamps = pl.date_range(dt.date(2024, 12, 30), dt.date(2026, 2, 16), "7d", eager=True)
+    rows = []
+    for i, stamp in enumerate(stamps):
+        for vendor in ("acme", "bolt"):
+            share = 0.08 if vendor == "bolt" and i >= len(stamps) - 3 else 0.04
+            n = int(rng.integers(800, 1200))
+            rows.append((stamp, vendor, n, int(rng.binomial(n, share))))
+    table = pl.DataFrame(rows, schema=["stamp", "vendor", "decisions", "errors"], orient="row")
+    table.write_csv(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("monthly", [False, True])
+def test_table_by_week_or_month(tmp_path, monthly):
+    """One date a week or month is a rhythm, not a daily table full of gaps."""
+    given = {
+        "source": _write_by_week(tmp_path / "errors.csv", monthly=monthly), "time": "stamp",
+        "value": "errors", "denominator": "decisions", "window_days": 120,
+    }  # fmt: skip
+    done = runner.run(playbook.find("metric_spike"), given, out=tmp_path / "reports")
+    assert done.status == "ok", done.error
+    found = {item["kind"]: item for item in done.findings}
+    assert found["verdict"]["verdict"] == "localised"
+    assert found["driver"]["segment"] == {"vendor": "bolt"}
+    assert found["driver"]["ci_lower"] > 0
