@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -236,7 +236,7 @@ def _span(
     every = rhythm(seen)
     fewest = first - dt.timedelta(days=_FEWEST_OCCASIONS[every])
     start = min(start, fewest) if earliest < start else start
-    start = next((day for day in seen.tolist() if day >= start), first)
+    start = next((day for day in seen.tolist() if day >= start), None) or _refuse(start, last)
     span = Span((start, end), (first, last), every, seen[-1].item())
     n_occasions = len(span.occasions(start, end)) if start <= end else 0
     if n_occasions < (_MIN_BASELINE_DAYS if every == "1d" else _MIN_OCCASIONS):
@@ -256,11 +256,15 @@ def _days(
     days = frames.aggregate(data, time=time, tz=tz, start=start, end=end)
     days = days.drop_nulls("period_start")
     if days.height == 0:
-        raise NotEnoughDataError(
-            f"data must hold rows between {start} and {end}, got none. "
-            "Check the period, the time zone and the column that is named as time."
-        )
+        _refuse(start, end)
     return days["period_start"].to_numpy().astype("datetime64[D]")
+
+
+def _refuse(start: dt.date, end: dt.date) -> NoReturn:
+    raise NotEnoughDataError(
+        f"data must hold rows between {start} and {end}, got none. "
+        "Check the period, the time zone and the column that is named as time."
+    )
 
 
 def _leaves(
