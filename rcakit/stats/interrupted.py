@@ -8,6 +8,7 @@ random-walk level is the second opinion, because a trend drawn with a ruler is n
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,8 +127,16 @@ def fit_autoregressive(
     1996, Journal of Statistical Computation and Simulation 54, p. 363). Do not use it for fewer
     than about 40 periods, or when the variance changes at the date.
     """
-    fits = [_fit_order(y, design, weights, order) for order in orders]
-    return min(fits, key=lambda fit: fit.criterion)
+    columns = np.column_stack([design, y])
+    found = [_search_order(columns, order) for order in orders]
+    gram, memory, criterion = min(found, key=lambda one: one[2])
+    fit = _finish(gram, memory, weights, y.size, steps=np.full(memory.size, 0.02))
+    partial = np.tanh(memory)
+    white = _whiten(columns, partial)
+    residuals = white[:, -1] - white[:, :-1] @ fit.coefficients
+    return replace(
+        fit, memory=tuple(partial.tolist()), residuals=residuals, criterion=criterion
+    )
 
 
 def fit_local_level(y: Floats, design: Floats, weights: Floats) -> SeriesFit:
@@ -202,9 +211,10 @@ def step_statistics(
     return slopes * np.sqrt(power * (y.size - k - 1) / left)
 
 
-def _fit_order(y: Floats, design: Floats, weights: Floats, order: int) -> SeriesFit:
-    columns = np.column_stack([design, y])
+def _search_order(columns: Floats, order: int) -> tuple[_Gram, Floats, float]:
+    """Find the memory of one order that fits best, and what the fit is worth."""
     lagged = _lagged_products(columns, order)
+    length, width = columns.shape
 
     def gram(memory: Floats) -> tuple[Floats, Floats]:
         partial = np.clip(np.tanh(memory), -_EDGE, _EDGE)
@@ -216,12 +226,15 @@ def _fit_order(y: Floats, design: Floats, weights: Floats, order: int) -> Series
 
     edge = math.atanh(_EDGE)
     points = 25 if order == 1 else 11 if order == 2 else 7
-    best = _minimise(gram, y.size, bounds=(-edge, edge), size=order, points=points)
-    fit = _finish(gram, best, weights, y.size, steps=np.full(order, 0.02))
-    partial = np.tanh(best)
-    white = _whiten(columns, partial)
-    residuals = white[:, -1] - white[:, :-1] @ fit.coefficients
-    return replace(fit, memory=tuple(partial.tolist()), residuals=residuals)
+    best = _minimise(gram, length, bounds=(-edge, edge), size=order, points=points)
+    freedom = length - width + 1
+    least = float(_restricted(*gram(best[None]), freedom)[0])
+    return gram, best, least + _penalty(order + 1, freedom)
+
+
+def _penalty(n_parameters: int, freedom: int) -> float:
+    """Return what Akaike's criterion, corrected for small samples, charges for parameters."""
+    return 2 * n_parameters * freedom / max(freedom - n_parameters - 1, 1)
 
 
 def _lagged_products(columns: Floats, order: int) -> Floats:
@@ -283,8 +296,6 @@ def _finish(
     coefficients = inverse @ products[:k, k]
     variance = float(products[k, k] - products[k, :k] @ coefficients) / freedom
     covariance = variance * inverse
-    n_parameters = memory.size + 1
-    penalty = 2 * n_parameters * freedom / max(freedom - n_parameters - 1, 1)
     return SeriesFit(
         coefficients=coefficients,
         covariance=covariance,
@@ -293,7 +304,8 @@ def _finish(
         df=_satterthwaite(gram, memory, math.log(variance), weights, freedom, steps=steps),
         memory=(),
         residuals=np.zeros(0),
-        criterion=float(_restricted(grams, determinants, freedom)[0]) + penalty,
+        criterion=float(_restricted(grams, determinants, freedom)[0])
+        + _penalty(memory.size + 1, freedom),
     )
 
 
@@ -334,10 +346,16 @@ def _satterthwaite(
     return float(np.clip(2 / uncertainty, _FEWEST_DF, freedom))
 
 
+@lru_cache(maxsize=8)
 def _random_walk_basis(length: int) -> tuple[Floats, Floats]:
-    """Return eigenvectors and eigenvalues of min(s, t), the covariance of a random walk."""
+    """Return eigenvectors and eigenvalues of min(s, t), the covariance of a random walk.
+
+    Kept for the next series of the same length, and read-only therefore.
+    """
     odd = 2 * np.arange(1, length + 1) - 1
     angles = odd * math.pi / (2 * length + 1)
     eigenvalues = 1 / (4 * np.sin(angles / 2) ** 2)
     times = np.arange(1, length + 1)
-    return np.sin(times[:, None] * angles) * (2 / math.sqrt(2 * length + 1)), eigenvalues
+    vectors = np.sin(times[:, None] * angles) * (2 / math.sqrt(2 * length + 1))
+    vectors.flags.writeable = eigenvalues.flags.writeable = False
+    return vectors, eigenvalues
