@@ -62,7 +62,13 @@ _QUOTED = re.compile(r"“[^”]*”")
 
 
 def rate_strength(
-    kind: Kind, *, estimate: float, ci_lower: float, ci_upper: float, n_obs: int
+    kind: Kind,
+    *,
+    estimate: float,
+    ci_lower: float,
+    ci_upper: float,
+    n_obs: int,
+    has_rivals: bool = False,
 ) -> Strength:
     """Rate how well a claim is supported, from its interval and size alone.
 
@@ -75,6 +81,9 @@ def rate_strength(
         The number and its interval, in the unit of the finding; zero means "no difference".
     n_obs
         Observations behind the number.
+    has_rivals
+        Whether the evidence names ``rivals``: explanations that the design cannot rule out, such as
+        whatever else began on the day of a before-after comparison. Never more than moderate then.
 
     Returns
     -------
@@ -93,7 +102,8 @@ def rate_strength(
     if not excludes_zero or n_obs < _FEW:
         return "weak"
     nearest = min(abs(ci_lower), abs(ci_upper))
-    if kind != "matched_change" and n_obs >= _MANY and nearest >= abs(estimate) / 2:
+    is_capped = kind == "matched_change" or has_rivals
+    if not is_capped and n_obs >= _MANY and nearest >= abs(estimate) / 2:
         return "strong"
     return "moderate"
 
@@ -171,6 +181,7 @@ class Finding:
                 ci_lower=self.ci_lower,
                 ci_upper=self.ci_upper,
                 n_obs=self.n_obs,
+                has_rivals=bool(self.evidence.get("rivals")),
             )
         object.__setattr__(self, "strength", strength)
 

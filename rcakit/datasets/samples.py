@@ -21,6 +21,9 @@ SAMPLE_SIZES = {
     "quiet": "tiny",
 }
 
+# Changed processes ship one table each, as small as can be.
+TRIAL_SAMPLES = {"users_split": "small", "waves_with_effect": "small"}
+
 _FILES = {
     "reports": "reports.parquet",
     "denominators": "denominators.csv",
@@ -59,7 +62,19 @@ def write_samples(folder: str | Path) -> None:
         _write_tables(sample, root / scenario, with_accounts=scenario == _WITH_ACCOUNTS)
     truth = {scenario: sample.truth for scenario, sample in samples.items()}
     _write_text(root / "truth.json", json.dumps(truth, indent=2) + "\n")
+    _write_trials(root)
     _write_text(root / "README.md", data_dictionary())
+
+
+def _write_trials(root: Path) -> None:
+    """Write the tables of changed processes, and their truth."""
+    samples = {name: make(name, size=size, rng=SEED) for name, size in TRIAL_SAMPLES.items()}
+    for scenario, sample in samples.items():
+        table = sample.truth["columns"]["table"]
+        (root / scenario).mkdir(exist_ok=True)
+        _write_table(sample.tables[table], root / scenario / f"{table}.parquet")
+    truth = {scenario: sample.truth for scenario, sample in samples.items()}
+    _write_text(root / "process_changes.json", json.dumps(truth, indent=2) + "\n")
 
 
 def data_dictionary() -> str:
@@ -68,6 +83,10 @@ def data_dictionary() -> str:
         seed=SEED,
         scenarios="\n".join(_scenario_row(name) for name in SAMPLE_SIZES),
         tables="\n\n".join(_table_section(name, TABLES[name]) for name in _FILES),
+        trials="\n".join(
+            f"| `{name}` | `{make(name, size='tiny').truth['columns']['table']}.parquet` | {scenarios()[name]} |"
+            for name in TRIAL_SAMPLES
+        ),
     )
 
 
@@ -157,6 +176,16 @@ Scenario to what an analysis should find there. Windows and periods include both
 Entries of the change log that are neither cause, fix nor decoy are routine: app releases, and small changes, all at
 least three weeks before the end. They did nothing to the number of reports either; a new app version only takes over
 from the old one.
+
+## Changed processes
+
+Two folders hold one table each of a process that was changed, for the playbooks `process_change` and
+`policy_rollout`. `process_changes.json` says how the change came (`design`), what a good analysis concludes
+(`verdict`), the factor on the outcome (`effect`), and which column plays which part (`columns`).
+
+| folder | table | what happened |
+|---|---|---|
+{trials}
 
 ## Tables
 

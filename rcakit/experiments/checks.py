@@ -23,6 +23,7 @@ __all__ = [
     "baseline_balance",
     "breakdown",
     "carry_over",
+    "contamination",
     "correlation_of_neighbours",
     "definition_changed",
     "dropped",
@@ -242,6 +243,20 @@ def dropped(name: str, items: Sequence[str], why: str, todo: str) -> Check:
     listed = ", ".join(wording.visible(item) for item in items[:5])
     more = f" and {len(items) - 5} more" if len(items) > 5 else ""
     return Check(name, "warn", f"{len(items)} left out ({why}): {listed}{more}", todo)
+
+
+def contamination(units: Sequence[str], tolerance: float) -> Check:
+    """Refuse to compare with units that worked the new way before their start."""
+    if not units:
+        detail = f"no unit did more than {wording.percent(tolerance)} of its work the new way early"
+        return Check("contamination", "pass", detail)
+    listed = ", ".join(wording.visible(name) for name in units[:5])
+    more = f" and {len(units) - 5} more" if len(units) > 5 else ""
+    detail = (
+        f"{wording.plural(len(units), 'unit')} worked the new way before the start: {listed}{more}"
+    )
+    todo = "Leave these units out (exclude=), or correct their start, and run again."
+    return Check("contamination", "block", detail, todo)
 
 
 def carry_over(correlation: float, n_pairs: int) -> Check:

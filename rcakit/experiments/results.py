@@ -14,7 +14,14 @@ from rcakit.results import Record, Result
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["ExperimentResult", "MetricEffect", "PowerResult", "RolloutEffect", "RolloutResult"]
+__all__ = [
+    "ExperimentResult",
+    "MetricEffect",
+    "PowerResult",
+    "RolloutEffect",
+    "RolloutResult",
+    "rivals",
+]
 
 Design = Literal["randomised", "clusters", "switchback", "pre_post", "rollout", "synthetic_control"]
 
@@ -196,7 +203,12 @@ class ExperimentResult(Result):
             method=effect.method,
             caveats=caveats,
             evidence=MappingProxyType(
-                {"pvalue": effect.pvalue, "qvalue": effect.qvalue, "rel_effect": effect.rel_effect}
+                {
+                    "pvalue": effect.pvalue,
+                    "qvalue": effect.qvalue,
+                    "rel_effect": effect.rel_effect,
+                    "rivals": rivals(self),
+                }
             ),
         )
 
@@ -231,7 +243,8 @@ class RolloutEffect:
     Attributes
     ----------
     level
-        ``overall``, ``cohort``, ``cohort_period`` or ``two_way_fixed_effects`` (a contrast only).
+        ``overall``, ``cohort``, ``cohort_period``; ``early``, ``late`` and ``late_minus_early``
+        (first and last third of the treated periods); ``two_way_fixed_effects`` (a contrast only).
     cohort
         First treated period of the units; empty when several are averaged.
     period
@@ -271,6 +284,10 @@ class RolloutResult(Result):
         ``band_lower``, ``band_upper`` and ``n_units``.
     checks
         Guard rails, with every unit and cohort that was left out.
+    breakdown_m
+        How large a drift, in units of the largest step before treatment, hides the effect.
+    treated_mean
+        Mean outcome of treated units since their start.
     """
 
     outcome: str
@@ -280,6 +297,7 @@ class RolloutResult(Result):
     checks: tuple[Check, ...]
     n_obs: int
     breakdown_m: float = math.nan
+    treated_mean: float = math.nan
     confidence_level: float = 0.95
     library: frames.Library = "polars"
 
@@ -316,6 +334,15 @@ class RolloutResult(Result):
     def overall(self) -> RolloutEffect:
         """Return the average effect on the treated."""
         return self.effects[0]
+
+    def at(self, level: str) -> RolloutEffect | None:
+        """Return the first effect of a level, such as ``late``; None when there is none."""
+        return next((effect for effect in self.effects if effect.level == level), None)
+
+    def relative(self, value: float) -> float:
+        """Return an effect as a share of what treated units would have had without the change."""
+        expected = self.treated_mean - self.overall.estimate
+        return value / expected if expected > 0 else math.nan
 
     @property
     def is_blocked(self) -> bool:
@@ -359,7 +386,9 @@ class RolloutResult(Result):
                 caveats=tuple(
                     f"{c.detail}. {c.what_to_do}" for c in self.checks if c.status == "warn"
                 ),
-                evidence=MappingProxyType({"breakdown_m": self.breakdown_m}),
+                evidence=MappingProxyType(
+                    {"breakdown_m": self.breakdown_m, "rivals": rivals(self)}
+                ),
             ),
         )
 
@@ -383,6 +412,13 @@ class RolloutResult(Result):
 
 # A warning of these kinds means that the roll-out was not clean.
 _SERIOUS = frozenset({"pre_trends", "breakdown", "definition", "contamination", "placebo_units"})
+
+
+def rivals(result: "ExperimentResult | RolloutResult") -> list[str]:
+    """Name the explanations that a design cannot rule out; they cap how strong a finding is."""
+    if isinstance(result, RolloutResult):
+        return [c.check for c in result.checks if c.status == "warn" and c.check in _SERIOUS]
+    return ["whatever else began on that date"] if result.design == "pre_post" else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,9 +122,16 @@ def rollout(
         checks=(*guard, *([changed] if changed else ()), *panel.notes),
         n_obs=int(panel.outcomes.size),
         breakdown_m=breakdown,
+        treated_mean=_treated_mean(panel),
         confidence_level=confidence_level,
         library=frames.library(data),
     )
+
+
+def _treated_mean(panel: "Panel") -> float:
+    """Return the mean outcome of treated units since their start."""
+    treated = np.arange(len(panel.periods)) >= panel.start[:, None]
+    return float(panel.outcomes[treated].mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +363,9 @@ def _waves(
         part = group_time.aggregate_effects(table, one, cluster=panel.cluster)
         names = (str(panel.periods[table.wave[i]]), str(panel.periods[table.period[i]]))
         effects.append(_effect("cohort_period", *names, part, alpha))
+    thirds = group_time.early_and_late(table, cluster=panel.cluster)
+    for level, part in zip(("early", "late", "late_minus_early"), thirds or (), strict=False):
+        effects.append(_effect(level, "", "", part, alpha))
     effects.append(_contrast(panel, alpha))
     study = _event_study(table, panel, alpha, rng)
     critical = moments.t_critical(alpha, overall.df)

@@ -10,7 +10,7 @@ from rcakit.plots import theme
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["counterfactual", "event_study", "forest", "power_curve"]
+__all__ = ["adoption", "counterfactual", "designs", "event_study", "forest", "power_curve"]
 
 _WIDTH = 620
 _BLUE, _GREY, _RED = theme.ACCENT, theme.MUTED, theme.POSITIVE
@@ -121,6 +121,58 @@ def power_curve(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLev
     )
     line = base.mark_line(color=_BLUE)
     return (line + marked).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
+
+
+def adoption(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelMixin":
+    """Draw the share of work done the new way, by time since each unit's start."""
+    alt = theme.altair()
+    base = alt.Chart(alt.Data(values=[_without_nan(row) for row in rows])).encode(
+        x=alt.X("event_time:Q", title="periods since the start", axis=alt.Axis(tickMinStep=1))
+    )
+    share = alt.Y(
+        "ci_lower:Q",
+        title="share of work done the new way",
+        axis=alt.Axis(format="%"),
+        scale=alt.Scale(domain=[0, 1]),
+    )
+    band = base.mark_area(opacity=0.2, color=_BLUE).encode(y=share, y2="ci_upper:Q")
+    line = base.mark_line(color=_BLUE, point=True).encode(
+        y="adoption_rate:Q",
+        tooltip=["event_time:Q", alt.Tooltip("adoption_rate:Q", format=".0%"), "n_units:Q"],
+    )
+    start = alt.Chart(alt.Data(values=[{"x": -0.5}])).mark_rule(strokeDash=[4, 4]).encode(x="x:Q")
+    return (band + line + start).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
+
+
+def designs(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelMixin":
+    """Draw which designs the rows hold, strongest on top, with the reason for each."""
+    alt = theme.altair()
+    kept = [
+        {
+            "design": row["design"].replace("_", " "),
+            "state": "chosen"
+            if row["is_chosen"]
+            else "possible"
+            if row["is_possible"]
+            else "not possible",
+            "reason": row["reason"],
+        }
+        for row in rows
+    ]
+    base = alt.Chart(alt.Data(values=kept)).encode(
+        y=alt.Y("design:N", title=None, sort=None, axis=alt.Axis(labelLimit=200))
+    )
+    color = alt.Color(
+        "state:N",
+        scale=alt.Scale(domain=["chosen", "possible", "not possible"], range=[_BLUE, _RED, _GREY]),
+    )
+    points = base.mark_point(filled=True, size=90).encode(
+        x=alt.value(10), color=color, tooltip=["design:N", "state:N", "reason:N"]
+    )
+    told = base.mark_text(align="left", dx=10, limit=_WIDTH - 40).encode(
+        x=alt.value(14), text="reason:N"
+    )
+    return (points + told).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
 
 
 def _without_nan(row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ __all__ = [
     "GroupTime",
     "aggregate_effects",
     "breakdown_m",
+    "early_and_late",
     "group_time_effects",
     "pre_trend_pvalue",
     "simultaneous_critical",
@@ -166,6 +167,53 @@ def aggregate_effects(
     return Aggregate(float(weights @ estimates), error, df, influence, treated)
 
 
+def early_and_late(
+    effects: GroupTime, *, cluster: Integers | None = None
+) -> tuple[Aggregate, Aggregate, Aggregate] | None:
+    """Average the first and the last third of each wave's treated periods; return them and their difference.
+
+    Parameters
+    ----------
+    effects
+        From `group_time_effects`.
+    cluster
+        As for `aggregate_effects`.
+
+    Returns
+    -------
+    early, late, late minus early
+        None when no wave has four treated periods.
+
+    Notes
+    -----
+    Early and late hold the same waves with the same weights, so that a difference is one of time
+    and not of who was treated when. Thirds have at least two periods.
+    """
+    early, late = np.zeros(effects.estimate.size), np.zeros(effects.estimate.size)
+    for wave in np.unique(effects.wave):
+        own = np.flatnonzero((effects.wave == wave) & (effects.event_time >= 0))
+        if own.size < 4:
+            continue
+        size, n = max(own.size // 3, 2), float((effects.start == wave).sum())
+        early[own[:size]], late[own[-size:]] = n / size, n / size
+    if not early.any():
+        return None
+    total = early.sum()
+    first, last = early / total, late / total
+    return (
+        _weighted(effects, first, cluster),
+        _weighted(effects, last, cluster),
+        _weighted(effects, last - first, cluster),
+    )
+
+
+def _weighted(effects: GroupTime, weights: Floats, cluster: Integers | None) -> Aggregate:
+    influence = effects.influence @ weights
+    error, df = _error(influence, effects.start, cluster, small_sample=True)
+    treated = int(np.isin(effects.start, np.unique(effects.wave[weights != 0])).sum())
+    return Aggregate(float(weights @ effects.estimate), error, df, influence, treated)
+
+
 def pre_trend_pvalue(
     effects: GroupTime, *, cluster: Integers | None = None, rng: np.random.Generator
 ) -> tuple[float, int]:
@@ -223,16 +271,19 @@ def breakdown_m(effects: GroupTime, overall: Aggregate, critical: float) -> floa
     A drift of M times the largest period-to-period difference seen before treatment shifts the
     effect of event time e by at most (e + 1) M of it (relative magnitudes; Rambachan and Roth 2023,
     Review of Economic Studies 90, p. 2563). The largest step is taken as estimated, noise
-    included, which makes the value cautious. The `did` extra offers their full procedure.
+    included, which makes the value cautious; event times of fewer than half of the treated units are
+    left out, because their steps are mostly noise. The `did` extra offers their full procedure.
     """
     before = effects.event_time < 0
     after = ~before
     if not before.any():
         return math.nan
-    steps = [
-        abs(aggregate_effects(effects, effects.event_time == event).estimate)
+    parts = [
+        aggregate_effects(effects, effects.event_time == event)
         for event in np.unique(effects.event_time[before])
     ]
+    most = max(part.n_units for part in parts)
+    steps = [abs(part.estimate) for part in parts if 2 * part.n_units >= most]
     share = np.array([(effects.start == wave).sum() for wave in effects.wave[after]], dtype=float)
     lag = float(np.average(effects.event_time[after] + 1, weights=share))
     left = abs(overall.estimate) - critical * overall.standard_error

@@ -134,9 +134,7 @@ def fit_autoregressive(
     partial = np.tanh(memory)
     white = _whiten(columns, partial)
     residuals = white[:, -1] - white[:, :-1] @ fit.coefficients
-    return replace(
-        fit, memory=tuple(partial.tolist()), residuals=residuals, criterion=criterion
-    )
+    return replace(fit, memory=tuple(partial.tolist()), residuals=residuals, criterion=criterion)
 
 
 def fit_local_level(y: Floats, design: Floats, weights: Floats) -> SeriesFit:
