@@ -100,7 +100,7 @@ TRIALS: dict[str, Trial] = {
     ),
     "users_split_lost_rows": Trial(
         "The same split, but the app of the new arm fails to log part of its busy users.",
-        "randomised", "cannot_tell", 1.0, _USERS, lost_share=0.25,
+        "randomised", "cannot_tell", 1.0, _USERS, lost_share=0.4,
     ),
     "reviewers_split": Trial(
         "Chance gives half of the reviewers a checklist, and their decisions are overturned less.",

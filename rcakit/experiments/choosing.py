@@ -21,6 +21,7 @@ from rcakit.validation import check_date, check_integer, check_names
 
 if TYPE_CHECKING:
     import altair as alt
+    import polars as pl
 
 __all__ = ["DesignChoice", "DesignOption", "choose_design"]
 
@@ -495,16 +496,21 @@ def _date(data: Any, time: str | None, day: dt.date | None, tz: str) -> DesignOp
             "pre_post", is_possible=False, reason="no date of the change is known", needed=needed
         )
     days = frames.aggregate(data, time=time, every="1d", tz=tz)["period_start"].drop_nulls()
+    every, noun = _step(days)
     before, after = int((days.dt.date() < day).sum()), int((days.dt.date() >= day).sum())
-    told = f"{wording.plural(before, 'day')} before {day} and {after} from then on"
+    told = f"{wording.plural(before, noun)} before {day} and {after} from then on"
     if before < 14 or after < 3:
-        return DesignOption(
-            "pre_post",
-            is_possible=False,
-            reason=told,
-            needed="at least 14 days before and 3 after",
-        )
-    settings = {"at": day.isoformat()}
+        needed = f"at least 14 {noun}s before and 3 after"
+        return DesignOption("pre_post", is_possible=False, reason=told, needed=needed)
+    settings = {"at": day.isoformat(), "every": every}
     return DesignOption(
         "pre_post", is_possible=True, reason=told, settings=settings, n_units=before + after
     )
+
+
+def _step(days: "pl.Series") -> tuple[str, str]:
+    """Return how far apart the days with rows usually lie, and what such a step is called."""
+    usual = days.sort().diff().dt.total_days().median() or 1
+    if not isinstance(usual, int | float) or usual < 5:
+        return "1d", "day"
+    return ("1w", "week") if usual < 20 else ("1mo", "month")

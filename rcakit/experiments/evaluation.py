@@ -62,7 +62,8 @@ def evaluate(
     covariates
         Metric → column measured before the start (splits only); see `ab_test`.
     every
-        Length of a period; ``1w`` for a roll-out and ``1d`` before and after a date when left out.
+        Length of a period; when left out ``1w`` for a roll-out, and the step of the
+        rows before and after a date.
     adopted, adopted_of
         Columns with the work done the new way and all work (roll-outs only); see `adoption`.
     exclude
@@ -209,16 +210,16 @@ class _Run:
         return result, kept
 
     def _before_after(self, outcome: str | None, denominator: str | None) -> ExperimentResult:
-        columns = self.choice.columns
+        columns, settings = self.choice.columns, self.choice.chosen.settings
         return pre_post(
             self.data,
             time=columns["time"],
             value=outcome,
             denominator=denominator,
-            at=self.choice.chosen.settings["at"],
+            at=settings["at"],
             trigger_at=self.trigger_at,
             controls=self.controls,
-            every=self.every or "1d",
+            every=self.every or settings["every"],
             tz=columns["tz"],
             definition_changed_at=self.definition_changed_at,
             confidence_level=self.confidence_level,
