@@ -147,6 +147,7 @@ def mpdta() -> Iterator[Row]:
         part = group_time.aggregate_effects(found, found.event_time == event)
         yield "mpdta (R did)", f"event time {event}", part.estimate, value, 5.1e-5
     yield from _against_diff_diff(table, found)
+    yield from _covariates(table)
 
 
 def _against_diff_diff(table: pl.DataFrame, found: group_time.GroupTime) -> Iterator[Row]:
@@ -240,6 +241,47 @@ def proposition_99() -> Iterator[Row]:
             weight,
             5e-4,
         )
+
+    yield from _synthetic_differences(table, names, years)
+
+
+def _synthetic_differences(
+    table: pl.DataFrame, names: list[str], years: list[int]
+) -> Iterator[Row]:
+    try:
+        import diff_diff  # noqa: F401 - asked whether it is there
+    except ImportError:
+        print("diff-diff is not installed: synthetic differences are left out")
+        return
+    long = table.unpivot(names, index="Year", variable_name="state", value_name="packs")
+    long = long.with_columns(start=pl.when(pl.col("state") == "California").then(1989))
+    found = experiments.rollout(
+        long, unit="state", time="Year", start="start", outcome="packs", method="synthetic_did"
+    )
+    yield (
+        "Proposition 99",
+        "synthetic differences (diff-diff)",
+        found.overall.estimate,
+        -15.60,
+        5e-3,
+    )
+
+
+def _covariates(table: pl.DataFrame) -> Iterator[Row]:
+    """Minimum wages given population: the vignette's doubly robust effects."""
+    try:
+        import diff_diff  # noqa: F401 - asked whether it is there
+    except ImportError:
+        return
+    counties = table.with_columns(
+        start=pl.when(pl.col("first.treat") > 0).then(pl.col("first.treat"))
+    )
+    for comparison, value in (("never_treated", -0.0418), ("not_yet_treated", -0.0414)):
+        found = experiments.rollout(
+            counties, unit="countyreal", time="year", start="start", outcome="lemp",
+            covariates="lpop", comparison=comparison,
+        )  # fmt: skip
+        yield "mpdta, given population", comparison, found.overall.estimate, value, 5e-5
 
 
 def _from_r(code: str) -> str:

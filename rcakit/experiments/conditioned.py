@@ -8,16 +8,16 @@ import numpy as np
 from scipy import special
 
 from rcakit import frames
-from rcakit.errors import ParameterError
 from rcakit.experiments import checks
 from rcakit.experiments.checks import Check
+from rcakit.experiments.did_extra import diff_diff, long_rows
 from rcakit.experiments.results import RolloutEffect
 from rcakit.results import Record
 
 if TYPE_CHECKING:
     from rcakit.experiments.staggered import Panel
 
-__all__ = ["conditioned_effects"]
+__all__ = ["conditioned_effects", "conditioned_rows"]
 
 
 def conditioned_effects(
@@ -48,15 +48,9 @@ def conditioned_effects(
     Callaway and Sant'Anna (2021), Journal of Econometrics 225, p. 205; Sant'Anna and Zhao (2020),
     Journal of Econometrics 219, p. 101.
     """
-    try:
-        from diff_diff import CallawaySantAnna
-    except ImportError:
-        raise ParameterError(
-            f"covariates need the optional package diff-diff, got {list(covariates)}. "
-            "Install it with `pip install rcakit[did]`, or leave covariates out."
-        ) from None
-    rows = _rows(data, panel, covariates)
-    model = CallawaySantAnna(control_group=comparison, estimation_method="dr", alpha=alpha)
+    package = diff_diff("covariates", list(covariates))
+    rows = conditioned_rows(data, panel, covariates)
+    model = package.CallawaySantAnna(control_group=comparison, estimation_method="dr", alpha=alpha)
     fitted = model.fit(
         rows,
         outcome="y",
@@ -77,24 +71,11 @@ def conditioned_effects(
     return effects, _by_event_time(fitted, sizes, alpha), [_pre_trends(before)]
 
 
-def _rows(data: Any, panel: "Panel", covariates: Sequence[str]) -> Any:
-    """Return the panel as a pandas table with whole numbers for periods, as diff-diff wants it."""
-    import polars as pl
-
+def conditioned_rows(data: Any, panel: "Panel", covariates: Sequence[str]) -> Any:
+    """Return the panel with its covariates as a pandas table."""
     unit, time, _, _ = panel.columns
     own = frames.aggregate(data, keys=(unit, time), sums=tuple(covariates))
-    length = len(panel.periods)
-    table = pl.DataFrame(
-        {
-            unit: [u for u in panel.units for _ in range(length)],
-            time: list(panel.periods) * len(panel.units),
-            "unit": np.repeat(np.arange(len(panel.units)), length),
-            "time": np.tile(np.arange(1, length + 1), len(panel.units)),
-            "first": np.repeat(np.where(np.isfinite(panel.start), panel.start + 1, 0), length),
-            "y": panel.outcomes.ravel(),
-        }
-    )
-    return table.join(own, on=[unit, time], how="left").to_pandas()
+    return long_rows(panel).join(own, on=[unit, time], how="left").to_pandas()
 
 
 def _effect(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcakit import frames, wording
-from rcakit.errors import NotEnoughDataError, SchemaError
+from rcakit.errors import NotEnoughDataError, ParameterError, SchemaError
 from rcakit.experiments import checks
 from rcakit.experiments.checks import Check
 from rcakit.experiments.results import RolloutEffect, RolloutResult
@@ -26,6 +26,7 @@ __all__ = ["Panel", "rollout"]
 
 Floats = NDArray[np.float64]
 Comparison = Literal["not_yet_treated", "never_treated"]
+Method = Literal["group_time", "synthetic_did"]
 
 
 def rollout(
@@ -37,7 +38,9 @@ def rollout(
     outcome: str,
     denominator: str | None = None,
     comparison: Comparison = "not_yet_treated",
+    method: Method = "group_time",
     covariates: str | Sequence[str] = (),
+    honest: bool = False,
     cluster: str | None = None,
     exclude: Sequence[Any] = (),
     definition_changed_at: Any = (),
@@ -60,8 +63,14 @@ def rollout(
         Column to explain; divided by `denominator` when given.
     comparison
         Compare with units not treated yet (and never), or only with those never treated.
+    method
+        ``group_time``: every wave in every period against units untreated by then.
+        ``synthetic_did``: one wave against a weighted mixture of never-treated units and periods;
+        needs the optional package diff-diff.
     covariates
         Columns to condition on (doubly robust); needs the optional package diff-diff.
+    honest
+        Judge the breakdown by HonestDiD instead of our quick bound; needs diff-diff.
     cluster
         Column with the group that was rolled out together, when units of a group move together.
     exclude
@@ -96,27 +105,40 @@ def rollout(
     """
     alpha = 1 - check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
     check_choice(comparison, "comparison", ("not_yet_treated", "never_treated"))
+    check_choice(method, "method", ("group_time", "synthetic_did"))
     wanted = check_names(covariates, "covariates")
     frames.check_columns(data, (unit, time, start, outcome, denominator, cluster, *wanted))
     panel = _panel(data, unit, time, start, outcome, denominator, cluster, exclude)
     changed = _changed(definition_changed_at, panel)
+    if method == "synthetic_did" and (wanted or honest):
+        raise ParameterError(
+            "method='synthetic_did' must not be given together with covariates or honest. "
+            "Leave them out, or use method='group_time'."
+        )
     generator = np.random.default_rng(rng)
     treated = np.isfinite(panel.start)
-    if treated.sum() == 1:
+    if method == "synthetic_did":
+        from rcakit.experiments.did_extra import synthetic_effects
+
+        effects, study, guard = synthetic_effects(panel, alpha, rng)
+        words, breakdown = "synthetic difference in differences (diff-diff)", math.nan
+    elif treated.sum() == 1:
         effects, study, guard = _single_unit(panel, alpha)
-        method, breakdown = "synthetic control, placebo inference", math.nan
+        words, breakdown = "synthetic control, placebo inference", math.nan
     elif wanted:
         from rcakit.experiments.conditioned import conditioned_effects
 
         effects, study, guard = conditioned_effects(data, panel, wanted, comparison, alpha)
-        method, breakdown = "Callaway-Sant'Anna, doubly robust (diff-diff)", math.nan
+        words, breakdown = "Callaway-Sant'Anna, doubly robust (diff-diff)", math.nan
     else:
         effects, study, guard, breakdown = _waves(panel, comparison, alpha, generator)
-        method = f"Callaway-Sant'Anna, against units {comparison.replace('_', ' ')}"
+        words = f"Callaway-Sant'Anna, against units {comparison.replace('_', ' ')}"
+    if honest and treated.sum() > 1:
+        breakdown, guard = _honest(data, panel, wanted, comparison, alpha, guard)
     name = outcome if denominator is None else f"{outcome} / {denominator}"
     return RolloutResult(
         outcome=name,
-        method=method,
+        method=words,
         effects=tuple(effects),
         event_study=tuple(study),
         checks=(*guard, *([changed] if changed else ()), *panel.notes),
@@ -126,6 +148,23 @@ def rollout(
         confidence_level=confidence_level,
         library=frames.library(data),
     )
+
+
+def _honest(
+    data: Any,
+    panel: "Panel",
+    covariates: Sequence[str],
+    comparison: Comparison,
+    alpha: float,
+    guard: Sequence[Check],
+) -> tuple[float, list[Check]]:
+    """Put HonestDiD's breakdown in the place of ours."""
+    from rcakit.experiments.conditioned import conditioned_rows
+    from rcakit.experiments.did_extra import honest_breakdown
+
+    rows = conditioned_rows(data, panel, covariates) if covariates else None
+    value, check = honest_breakdown(panel, comparison, alpha, rows, covariates)
+    return value, [check, *(own for own in guard if own.check != "breakdown")]
 
 
 def _treated_mean(panel: "Panel") -> float:
@@ -480,10 +519,13 @@ def _single_unit(
         )
     twin = synthetic_control.synthetic_control(panel.outcomes, row, first)
     placebos = synthetic_control.placebo_ratios(panel.outcomes, row, first)
-    ratio = twin.post_rmse / max(twin.pre_rmse, 1e-12)
-    ratios = np.array([p.post_rmse / max(p.pre_rmse, 1e-12) for p in placebos])
-    pvalue = float((1 + np.count_nonzero(ratios >= ratio)) / (1 + ratios.size))
-    scaled = np.array([abs(p.effect) / max(p.pre_rmse, 1e-12) for p in placebos]) * twin.pre_rmse
+    # With more donors than periods some fits are exact; one floor for every unit keeps the ranks
+    # exchangeable, and keeps a lucky fit from looking like an effect.
+    fits = np.array([twin.pre_rmse, *(p.pre_rmse for p in placebos)])
+    fits = np.maximum(fits, max(float(np.median(fits)), 1e-12))
+    ratios = np.array([twin.post_rmse, *(p.post_rmse for p in placebos)]) / fits
+    pvalue = float((1 + np.count_nonzero(ratios[1:] >= ratios[0])) / ratios.size)
+    scaled = np.array([abs(p.effect) for p in placebos]) / fits[1:] * fits[0]
     rank = math.ceil((1 - alpha) * (scaled.size + 1)) - 1
     reach = float(np.sort(scaled)[rank]) if rank < scaled.size else math.nan
     ends = (twin.effect - reach, twin.effect + reach)
