@@ -6,7 +6,6 @@ import numpy as np
 
 from rcakit.datasets.catalogue import SCENARIOS
 from rcakit.datasets.dataset import Dataset
-from rcakit.datasets.decisions import STORIES, make_decisions
 from rcakit.datasets.sizes import SIZES
 from rcakit.datasets.tables import TABLES
 from rcakit.datasets.truth import tell
@@ -28,8 +27,7 @@ def scenarios() -> dict[str, str]:
     >>> rcakit.datasets.scenarios()["quality_quiet"]
     'Nothing happens to quality.'
     """
-    described = {name: scenario.description for name, scenario in SCENARIOS.items()}
-    return described | {name: story.description for name, story in STORIES.items()}
+    return {name: scenario.description for name, scenario in SCENARIOS.items()}
 
 
 def make(scenario: str, *, size: str = "small", rng: int | np.random.Generator = 0) -> Dataset:
@@ -72,11 +70,9 @@ def make(scenario: str, *, size: str = "small", rng: int | np.random.Generator =
     'no_evidence'
     """
     _check_choice(
-        "scenario", scenario, sorted(scenarios()), "rcakit.datasets.scenarios() describes each."
+        "scenario", scenario, sorted(SCENARIOS), "rcakit.datasets.scenarios() describes each."
     )
     _check_choice("size", size, SIZES, "Start with small.")
-    if scenario in STORIES:
-        return make_decisions(scenario, size=size, seed=_seed(rng))
     story = SCENARIOS[scenario]
     world = World(SIZES[size], _seed(rng))
     built = {name: TABLES[name].build(world, story) for name in story.tables}
