@@ -2,7 +2,8 @@
 
 `control_chart` and `capability` ask whether a process is stable and good enough, `pareto` what to
 mend first, `agreement` and `shared_error` whether the measurements can be trusted, `funnel` who
-differs beyond chance, `explain_drop` why accuracy fell, `audit_plan` and `audit_estimate` how many cases to check and what they say.
+differs beyond chance, `explain_drop` why accuracy fell, `audit_plan` and `audit_estimate` how many
+cases to check and what they say.
 """
 
 from rcakit.quality.audits import (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rcakit import frames, wording
 from rcakit.findings import Finding, withheld
+from rcakit.quality.drop_changes import LoggedChange
 from rcakit.results import Record, Result
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class DropResult(Result):
         Raters of the double-checked sample who swap labels.
     has_appeals
         Whether appeals were there as a witness.
+    changes
+        Logged changes near the beginning.
     confidence_level
         Of the intervals.
     library
@@ -84,6 +87,7 @@ class DropResult(Result):
     is_searched: bool
     n_inverted: int
     has_appeals: bool
+    changes: tuple[LoggedChange, ...]
     confidence_level: float
     library: frames.Library
 
@@ -136,6 +140,9 @@ class DropResult(Result):
             found += self._mix_ruled_out()
         if self.has_appeals:
             found.append(self._appeals())
+        if self.verdict not in {"no_drop", "cannot_tell"}:
+            row = self._best() or self._measure("accuracy")
+            found += [change.finding(row, self.confidence_level) for change in self.changes]
         return tuple(found)
 
     def plot(self) -> "alt.TopLevelMixin":

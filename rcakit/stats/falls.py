@@ -142,7 +142,7 @@ def shift_within(cells: Cells, inside: Flags, *, phi: float, confidence_level: f
         Of the interval.
     """
     expected = cells.expected
-    moved, variance, sizes = [], [], []
+    moved, variance, sizes = [], [], []  # before, after
     for side in (~cells.after & inside, cells.after & inside):
         n, k = float(cells.size @ side), float(cells.count @ side)
         if n < 1:
@@ -155,7 +155,7 @@ def shift_within(cells: Cells, inside: Flags, *, phi: float, confidence_level: f
         )
         variance.append(max(spread - between / n, spread / 4) / n)
         sizes.append(n)
-    return _shift(moved[1] - moved[0], phi * sum(variance), *sizes, confidence_level)
+    return _shift(moved[1] - moved[0], phi * sum(variance), sizes[0], sizes[1], confidence_level)
 
 
 def best_split(

@@ -10,7 +10,7 @@ SCENARIO = Scenario(
         Cause(
             cause_id="hard_work",
             segment={"site": "Fir"},
-            effect=13.0,
+            effect=60.0,
             first_day=ALWAYS_FIRST_DAY,
             duration_hours=ALWAYS_HOURS,
             table="decisions",
@@ -19,7 +19,7 @@ SCENARIO = Scenario(
         Cause(
             cause_id="better_site",
             segment={"site": "Fir"},
-            effect=0.7,
+            effect=0.78,
             first_day=ALWAYS_FIRST_DAY,
             duration_hours=ALWAYS_HOURS,
             table="decisions",
