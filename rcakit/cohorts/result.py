@@ -95,6 +95,19 @@ class CohortResult(Result):
         },
     }
 
+    shown: ClassVar[tuple[str, ...]] = (
+        "outcome",
+        "cohort",
+        "n_obs",
+        "mean",
+        "reference_mean",
+        "effect",
+        "adjusted_effect",
+        "adjusted_effect_ci_lower",
+        "adjusted_effect_ci_upper",
+        "mix_effect",
+    )
+
     def to_records(self, table: str | None = None) -> list[Record]:
         """Return the rows of ``outcomes`` (default), ``balance``, ``overlap`` or the rest."""
         return [dict(row) for row in getattr(self, self._table(table))]
@@ -138,6 +151,7 @@ class CohortResult(Result):
             "confidence_level": self.confidence_level,
             "caveats": (*self._unmeasured(first, word), *self.caveats),
             "next_steps": self._steps(first, word),
+            "evidence": {**found.evidence, "counted": "cases"},
         }
         if word == "cannot_tell":
             why = found.withheld_because or (

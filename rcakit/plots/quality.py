@@ -71,7 +71,7 @@ def control_chart(points: Sequence[Record], *, title: str, kind: str) -> "alt.La
         color=_two_colours("signal", ("no signal", "signal")),
         shape=alt.Shape(
             "signal:N",
-            legend=None,
+            title=None,
             scale=alt.Scale(domain=["no signal", "signal"], range=["circle", "diamond"]),
         ),
         size=alt.condition("datum.signal == 'signal'", alt.value(120), alt.value(30)),
@@ -150,7 +150,7 @@ def funnel(rows: Sequence[Record], *, target: float, title: str) -> "alt.LayerCh
         color=_two_colours("apart", ("ordinary", "apart")),
         shape=alt.Shape(
             "apart:N",
-            legend=None,
+            title=None,
             scale=alt.Scale(domain=["ordinary", "apart"], range=["circle", "diamond"]),
         ),
         tooltip=["unit:N", "n_obs:Q", alt.Tooltip("rate:Q", format=".2%")],
@@ -214,7 +214,7 @@ def drop(rows: Sequence[Record], *, title: str, started_at: "dt.date") -> "alt.T
         color=where,
         tooltip=["week_start:T", "where:N", alt.Tooltip("rate:Q", format=".1%"), "n_obs:Q"],
     )
-    lines = base.mark_line(point=True).encode(strokeDash=alt.StrokeDash("where:N", legend=None))
+    lines = base.mark_line(point=True).encode(strokeDash=alt.StrokeDash("where:N", title=None))
     rule = (
         alt.Chart()
         .mark_rule(color=_GREY, strokeDash=[4, 3])
@@ -238,19 +238,22 @@ def drop_segments(rows: Sequence[Record], *, title: str, what: str) -> "alt.Laye
     alt = theme.altair()
 
     data = _data(
-        {**row, "segment": wording.visible(row["segment"]), "fits": _FITS[row["is_explanation"]]}
-        for row in rows
+        {
+            **row,
+            "segment": wording.visible(row["segment"]),
+            "fits": _FITS[i == 0 and row["is_explanation"]],
+        }
+        for i, row in enumerate(rows)
     )
     order = [row["segment"] for row in data.values]
     base = alt.Chart(data).encode(
         y=alt.Y("segment:N", title=None, sort=order, axis=alt.Axis(labelLimit=260)),
         color=_two_colours("fits", (_FITS[False], _FITS[True])),
     )
-    x = alt.X("effect:Q", title=f"change of {what} in the segment", axis=alt.Axis(format="+.0%"))
+    said = f"change of {what} in the segment"
+    x = alt.X("effect:Q", title=said, axis=alt.Axis(format="+.0%"))
     dots = base.mark_point(filled=True, size=70).encode(x=x, tooltip=["segment:N", "effect:Q"])
-    bars = base.mark_rule().encode(
-        x=alt.X("effect_ci_lower:Q", title=x.title), x2="effect_ci_upper:Q"
-    )
+    bars = base.mark_rule().encode(x=alt.X("effect_ci_lower:Q", title=said), x2="effect_ci_upper:Q")
     zero = alt.Chart().mark_rule(color=_GREY).encode(x=alt.datum(0))
     return _titled(alt.layer(zero, bars, dots, data=data), title)
 

@@ -12,6 +12,7 @@ from rcakit.results import Record
 __all__ = ["LoggedChange", "logged_changes"]
 
 _DAYS_BEFORE = 14
+_MOST = 5
 _NEEDED = ("changed_at", "title")
 
 
@@ -99,7 +100,8 @@ def logged_changes(
                     _misfit(days, scope, where, slack_days),
                 )
             )
-    return tuple(sorted(found, key=lambda change: (bool(change.misfit), abs(change.days_before))))
+    ranked = sorted(found, key=lambda change: (bool(change.misfit), abs(change.days_before)))
+    return tuple(ranked[:_MOST])
 
 
 def _scope(text: Any) -> dict[str, str]:

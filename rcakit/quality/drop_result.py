@@ -188,6 +188,7 @@ class DropResult(Result):
             "unit": "share of audited decisions",
             "n_obs": row["n_before"] + row["n_after"],
             "method": _METHOD,
+            "evidence": {"n_candidates": len(self.segments), "counted": "audited decisions"},
             "confidence_level": self.confidence_level,
             "caveats": self._caveats(),
             "next_steps": _STEPS[self.verdict],
@@ -201,6 +202,7 @@ class DropResult(Result):
             common |= {
                 "unit": "share of appeals overturned",
                 "n_obs": row["n_before"] + row["n_after"],
+                "evidence": {"n_candidates": len(self.segments), "counted": "decided appeals"},
             }
         return Finding(
             claim=claim,
@@ -208,7 +210,6 @@ class DropResult(Result):
             estimate=row["effect"],
             ci_lower=row["effect_ci_lower"],
             ci_upper=row["effect_ci_upper"],
-            evidence={"n_candidates": len(self.segments)},
             **common,
         )
 
@@ -252,7 +253,7 @@ class DropResult(Result):
         row = self._measure("accuracy")
         claim = (
             f"Audited accuracy was {_share(row['before'])} before and {_share(row['after'])} from "
-            f"{self.started_at} to {self.ended_at} ({_points(row)})."
+            f"{self.started_at} to {self.ended_at}: {_points(row)}."
         )
         return _numbered(
             row,
@@ -269,10 +270,10 @@ class DropResult(Result):
     def _segment(self) -> Finding:
         best = self._best()
         assert best is not None
-        what = "Overturns rose" if self.verdict == "shared_error" else "Accuracy fell"
+        what = "Overturns" if self.verdict == "shared_error" else "Accuracy"
         claim = (
-            f"{what} in {wording.segment(best['where'])} by {_points(best)} at equal mix; elsewhere "
-            f"it moved by {_share(best['rest_effect'], signed=True)} points."
+            f"{what} in {wording.segment(best['where'])} moved by {_points(best)} at equal mix, and "
+            f"elsewhere by {_share(best['rest_effect'], signed=True)} points."
         )
         return _numbered(
             best,
@@ -351,7 +352,7 @@ def _share(value: float, *, signed: bool = False) -> str:
 def _points(row: Record) -> str:
     """Say a change of a share in points, with its interval."""
     said = [_share(row[name], signed=True) for name in _NUMBERS]
-    return f"{said[0]} points, {said[1]} to {said[2]}"
+    return f"{said[0]} points ({said[1]} to {said[2]})"
 
 
 _NUMBERS = ("effect", "effect_ci_lower", "effect_ci_upper")

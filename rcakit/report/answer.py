@@ -101,7 +101,8 @@ def _why(verdict: Finding, leads: Sequence[Finding], ruled_out: Sequence[Finding
     if verdict.withheld_because is not None:
         return f"{verdict.withheld_because.rstrip('.')}."
     searched = verdict.evidence.get("n_candidates")
-    reasons = [f"it rests on {wording.amount(verdict.n_obs)} {verdict.unit}"]
+    counted = verdict.evidence.get("counted", verdict.unit)
+    reasons = [f"it rests on {wording.amount(verdict.n_obs)} {counted}"]
     if searched:
         reasons.append(f"{wording.plural(int(searched), 'segment')} were compared")
     doubted = [*leads[:1], verdict]
