@@ -1,7 +1,7 @@
 """How does one outcome of one cohort differ from the reference, as it is and at equal mix?"""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +31,7 @@ class Pair:
     estimand: str
     trim: float
     cluster: npt.NDArray[Any] | None
+    grams: dict[bool, Floats] = field(default_factory=dict)
 
     def fit(self, seen: Flags | None = None) -> tuple[weighting.Adjustment | None, Flags]:
         """Fit the weights, on the rows seen; None without covariates or overlap."""
@@ -68,21 +69,21 @@ def compared(
     """Compare one outcome of one cohort with the reference."""
     numbers = [column for column in columns if isinstance(column, np.ndarray)]
     seen = np.all([~np.isnan(column) for column in numbers], axis=0)
-    group = pair.in_cohort[seen]
+    group = _seen(pair.in_cohort, seen)
     inside, outside = int(group.sum()), int((~group).sum())
     if min(inside, outside) < 2:
         return suppressed(title, name, inside)
-    values = [column[seen] if isinstance(column, np.ndarray) else column for column in columns]
-    cluster = None if pair.cluster is None else pair.cluster[seen]
+    values = [_seen(column, seen) for column in columns]
+    cluster = _seen(pair.cluster, seen)
     raw = _raw(kind, values, group, cluster, confidence_level)
     if not seen.all() and fitted is not None:
         fitted, kept = pair.fit(seen)
     adjusted = (math.nan,) * 4
     if fitted is not None:
-        used = [column[kept] if isinstance(column, np.ndarray) else column for column in columns]
-        kept_cluster = None if pair.cluster is None else pair.cluster[kept]
-        adjusted = _adjusted(kind, used, fitted, kept_cluster, confidence_level)
-    rate, mix = _split(kind, values, group, None if pair.design is None else pair.design[seen])
+        used = [_seen(column, kept) for column in columns]
+        adjusted = _adjusted(kind, used, fitted, _seen(pair.cluster, kept), confidence_level)
+    grams = pair.grams if seen.all() else {}
+    rate, mix = _split(kind, values, group, _seen(pair.design, seen), grams)
     effect, low, high, pvalue = adjusted if pair.design is not None else raw[2:]
     ratio = _risk_ratio(kind, values, group, raw, effect, low, high)
     return {
@@ -103,6 +104,11 @@ def compared(
         "mix_effect": mix,
         "e_value": weighting.e_value(*ratio)[0],
     }
+
+
+def _seen(values: Any, rows: Flags) -> Any:
+    """Return some rows of a column; all of them without a copy, and what is no column as it is."""
+    return values[rows] if isinstance(values, np.ndarray) and not rows.all() else values
 
 
 def _raw(
@@ -132,17 +138,17 @@ def _raw(
 
 
 def _raw_influence(kind: Kind, values: list[Any], group: Flags) -> tuple[float, float, Floats]:
-    means = []
-    influence = np.empty(group.size)
-    for side, sign in ((group, 1.0), (~group, -1.0)):
-        top = values[0][side]
-        bottom = values[1][side] if kind == "ratio" else np.ones(top.size)
-        if bottom.sum() <= 0:
-            return math.nan, math.nan, np.full(group.size, np.nan)
-        means.append(float(top.sum() / bottom.sum()))
-        share = side.mean() * bottom.mean()
-        influence[side] = sign * (top - means[-1] * bottom) / share
-    return means[0], means[1], influence
+    top, n = values[0], group.size
+    bottom = values[1] if kind == "ratio" else np.ones(n)
+    means, scale = [], []
+    for side in (group.astype(np.float64), 1.0 - group):
+        base = float(bottom @ side)
+        if base <= 0:
+            return math.nan, math.nan, np.full(n, np.nan)
+        means.append(float(top @ side) / base)
+        scale.append(n / base)
+    inside = scale[0] * (top - means[0] * bottom)
+    return means[0], means[1], np.where(group, inside, -scale[1] * (top - means[1] * bottom))
 
 
 def _adjusted(
@@ -204,13 +210,13 @@ def _normal(effect: float, error: float, z: float) -> tuple[float, float, float,
 
 
 def _split(
-    kind: Kind, values: list[Any], group: Flags, design: Floats | None
+    kind: Kind, values: list[Any], group: Flags, design: Floats | None, grams: dict[bool, Floats]
 ) -> tuple[float, float]:
     """Split the raw effect into rate and mix; nan for quantiles and without covariates."""
     if design is None or kind == "quantile":
         return math.nan, math.nan
     if kind == "mean":
-        return weighting.oaxaca_blinder(design, values[0], group)
+        return weighting.oaxaca_blinder(design, values[0], group, grams=grams)
     bottom = values[1]
     some = bottom > 0
     ratio = np.divide(values[0], bottom, out=np.zeros_like(bottom), where=some)
