@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rcakit import frames, wording
+from rcakit.cohorts.judging import judge
 from rcakit.errors import NotEnoughDataError
 from rcakit.findings import Finding, withheld
 from rcakit.results import Record, Result
@@ -418,16 +419,16 @@ def _raw(
 
 
 def _verdict(row: Record, qvalue: float, alpha: float) -> Verdict:
-    """Judge a gap; "explained" needs an interval that leaves the raw gap out."""
-    low, high = row["adjusted_effect_ci_lower"], row["adjusted_effect_ci_upper"]
-    if math.isnan(low) or row["share_compared"] < _COMPARED:
+    """Judge a gap, in the words of this result."""
+    if row["share_compared"] < _COMPARED:
         return "cannot_tell"
-    if qvalue <= alpha and not low <= 0 <= high:
-        return "gap_remains"
-    raw_is_gap = not row["effect_ci_lower"] <= 0 <= row["effect_ci_upper"]
-    if not raw_is_gap:
-        return "no_gap"
-    return "cannot_tell" if low <= row["effect"] <= high else "explained_by_mix"
+    word = judge(row | {"qvalue": qvalue}, alpha=alpha)
+    known: dict[str, Verdict] = {
+        "no_gap": "no_gap",
+        "explained_by_mix": "explained_by_mix",
+        "cannot_tell": "cannot_tell",
+    }
+    return known.get(word, "gap_remains")
 
 
 def _strata(table: _Table, floor: int) -> tuple[Record, ...]:

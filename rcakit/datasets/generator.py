@@ -6,7 +6,6 @@ import numpy as np
 
 from rcakit.datasets.catalogue import SCENARIOS
 from rcakit.datasets.dataset import Dataset
-from rcakit.datasets.decisions import STORIES, make_decisions
 from rcakit.datasets.process_changes import TRIALS, make_trial
 from rcakit.datasets.sizes import SIZES
 from rcakit.datasets.tables import TABLES
@@ -30,7 +29,6 @@ def scenarios() -> dict[str, str]:
     'Nothing happens to quality.'
     """
     described = {name: scenario.description for name, scenario in SCENARIOS.items()}
-    described |= {name: story.description for name, story in STORIES.items()}
     return described | {name: trial.description for name, trial in TRIALS.items()}
 
 
@@ -77,8 +75,6 @@ def make(scenario: str, *, size: str = "small", rng: int | np.random.Generator =
         "scenario", scenario, sorted(scenarios()), "rcakit.datasets.scenarios() describes each."
     )
     _check_choice("size", size, SIZES, "Start with small.")
-    if scenario in STORIES:
-        return make_decisions(scenario, size=size, seed=_seed(rng))
     if scenario in TRIALS:
         return make_trial(scenario, size=size, seed=_seed(rng))
     story = SCENARIOS[scenario]

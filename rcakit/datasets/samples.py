@@ -19,6 +19,8 @@ SAMPLE_SIZES = {
     "global_rise": "tiny",
     "ingestion_outage": "tiny",
     "quiet": "tiny",
+    "qa_drop_untrained_wave": "tiny",
+    "apparent_disparity": "tiny",
 }
 
 # Changed processes ship one table each, as small as can be.
@@ -29,6 +31,9 @@ _FILES = {
     "denominators": "denominators.csv",
     "change_log": "change_log.csv",
     "accounts": "accounts.csv",
+    "decisions": "decisions.parquet",
+    "ratings": "ratings.parquet",
+    "quality_weeks": "quality_weeks.csv",
 }
 _WITH_ACCOUNTS = "app_release_report_bug"
 
@@ -94,7 +99,7 @@ def _write_tables(sample: Dataset, folder: Path, *, with_accounts: bool) -> None
     """Write the tables of one scenario, each in its format."""
     folder.mkdir(exist_ok=True)
     for name, file_name in _FILES.items():
-        if name != "accounts" or with_accounts:
+        if name in sample.tables and (name != "accounts" or with_accounts):
             _write_table(sample.tables[name], folder / file_name)
 
 
@@ -129,6 +134,8 @@ def _column_row(column: Column) -> str:
 
 _TYPE_NAMES = {
     pl.String: "text",
+    pl.Boolean: "true or false",
+    pl.Float64: "number",
     pl.Int64: "whole number",
     pl.Date: "date",
     pl.Datetime: "timestamp",
@@ -147,9 +154,10 @@ edit these files by hand.
 |---|---|---|
 {scenarios}
 
-Every folder holds `reports.parquet`, `denominators.csv` and `change_log.csv`; `app_release_report_bug` also holds
-`accounts.csv`. **One username in ten is hostile on purpose** (spreadsheet formulas, markup, terminal escapes, a name of
-5 kB): treat these files as you would treat live data.
+Folders of user reports hold `reports.parquet`, `denominators.csv` and `change_log.csv`; `app_release_report_bug` also
+holds `accounts.csv`. Folders of review work hold `decisions.parquet`, `ratings.parquet`, `quality_weeks.csv` and
+`change_log.csv`. **One username in ten is hostile on purpose** (spreadsheet formulas, markup, terminal escapes, a name
+of 5 kB): treat these files as you would treat live data.
 
 ## truth.json
 
@@ -159,14 +167,15 @@ Scenario to what an analysis should find there. Windows and periods include both
 |---|---|
 | `scenario`, `size`, `seed` | arguments of `rcakit.datasets.make` that made the data |
 | `period` | first and last day |
-| `verdict` | `localised`, `broad` or `no_evidence` |
+| `verdict` | `localised`, `broad` or `no_evidence`; for review work the word of its playbook, such as `reviewers` |
 | `causes[].cause_id` | name of the cause |
 | `causes[].table` | table that it acted on |
 | `causes[].window` | first and last day that it touched |
 | `causes[].started_at`, `.ended_at` | first instant of it, and first instant after it |
 | `causes[].segment` | where it acted: dimension to value; empty means everywhere |
 | `causes[].effect` | factor on the rate of events in the segment while it lasted |
-| `causes[].excess` | rows that it truly added to the table, or removed from it (below 0): counted, not estimated |
+| `causes[].measure` | what else the effect is a factor on, such as the chance of an `error`; only for review work |
+| `causes[].excess` | rows (for review work: errors) that it truly added, or removed (below 0): counted |
 | `causes[].change_id` | entry of the change log that brought it; null where none did |
 | `causes[].fix_change_id` | entry that ended it; null where none did |
 | `causes[].acceptable` | other segments that are right answers |

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Segment: TypeAlias = dict[str, str]
-Verdict: TypeAlias = Literal["localised", "broad", "no_evidence"]
+Verdict: TypeAlias = Literal[
+    "localised", "broad", "no_evidence",
+    "reversed_by_mix", "explained_by_mix", "gap_persists", "no_gap",
+    "reviewers", "guideline", "shared_error", "mix", "auditors", "no_drop", "cannot_tell",
+]  # fmt: skip
+Measure: TypeAlias = Literal[
+    "count", "error", "unseen_error", "audit_error", "hard_share", "exclusive", "hours", "skill"
+]
+
+# A cause that acts from the first day to the last, whatever the size.
+ALWAYS_FIRST_DAY, ALWAYS_HOURS = -4_000, 4_000 * 24
+
+REVIEW_TABLES = ("decisions", "ratings", "quality_weeks", "change_log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,11 @@ class Cause:
         Wrong answers that a hasty reader would give.
     table
         The table it acted on.
+    measure
+        What the effect is a factor on: the ``count`` of events; for decisions the chance of an
+        ``error``, of an error that auditors share (``unseen_error``), of an auditor's own error
+        (``audit_error``), the odds of hard policies (``hard_share``), or the ``hours`` taken;
+        ``exclusive`` is the share of work that nobody else does. For ratings the ``skill``.
     """
 
     cause_id: str
@@ -82,6 +99,7 @@ class Cause:
     acceptable: tuple[Segment, ...] = ()
     forbidden: tuple[Segment, ...] = ()
     table: str = "reports"
+    measure: Measure = "count"
 
 
 @dataclass(frozen=True, slots=True)

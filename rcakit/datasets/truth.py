@@ -41,8 +41,9 @@ def tell(world: World, scenario: Scenario, excess: dict[str, int]) -> dict[str, 
 
 def _cause(world: World, cause: Cause, excess: int, keys: dict[str, str]) -> dict[str, Any]:
     """Write down one cause."""
-    started_at = world.instant(cause.first_day)
-    ended_at = started_at + timedelta(hours=cause.duration_hours)
+    first_day = max(cause.first_day, -world.size.n_days)
+    started_at = world.instant(first_day)
+    ended_at = min(started_at + timedelta(hours=cause.duration_hours), world.ended_at)
     last_day = ended_at - timedelta(seconds=1)
     return {
         "cause_id": cause.cause_id,
@@ -52,6 +53,7 @@ def _cause(world: World, cause: Cause, excess: int, keys: dict[str, str]) -> dic
         "ended_at": ended_at.isoformat(),
         "segment": cause.segment,
         "effect": cause.effect,
+        **({} if cause.measure == "count" else {"measure": cause.measure}),
         "excess": excess,
         "change_id": keys[_identity(cause.change)] if cause.change else None,
         "fix_change_id": keys[_identity(cause.fix)] if cause.fix else None,

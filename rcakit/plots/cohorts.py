@@ -51,7 +51,7 @@ def effects(rows: Sequence[Record], *, reference: str, title: str) -> "alt.Layer
         x="estimate:Q",
         shape=alt.Shape(
             "which:N",
-            legend=None,
+            title=None,
             scale=alt.Scale(domain=["as they are", "at equal mix"], range=["diamond", "circle"]),
         ),
     )
@@ -82,7 +82,7 @@ def love(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
         color=_before_after("which", ("before", "after")),
         shape=alt.Shape(
             "which:N",
-            legend=None,
+            title=None,
             scale=alt.Scale(domain=["before", "after"], range=["diamond", "circle"]),
         ),
     )

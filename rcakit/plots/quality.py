@@ -8,6 +8,8 @@ from rcakit.findings import json_safe
 from rcakit.plots import theme
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     import altair as alt
 
 __all__ = [
@@ -16,6 +18,8 @@ __all__ = [
     "audit_plan",
     "capability",
     "control_chart",
+    "drop",
+    "drop_segments",
     "funnel",
     "pareto",
     "shared_error",
@@ -67,7 +71,7 @@ def control_chart(points: Sequence[Record], *, title: str, kind: str) -> "alt.La
         color=_two_colours("signal", ("no signal", "signal")),
         shape=alt.Shape(
             "signal:N",
-            legend=None,
+            title=None,
             scale=alt.Scale(domain=["no signal", "signal"], range=["circle", "diamond"]),
         ),
         size=alt.condition("datum.signal == 'signal'", alt.value(120), alt.value(30)),
@@ -146,7 +150,7 @@ def funnel(rows: Sequence[Record], *, target: float, title: str) -> "alt.LayerCh
         color=_two_colours("apart", ("ordinary", "apart")),
         shape=alt.Shape(
             "apart:N",
-            legend=None,
+            title=None,
             scale=alt.Scale(domain=["ordinary", "apart"], range=["circle", "diamond"]),
         ),
         tooltip=["unit:N", "n_obs:Q", alt.Tooltip("rate:Q", format=".2%")],
@@ -192,6 +196,70 @@ def audit_estimate(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
     """Draw each measure of each group with its interval."""
     shown = [{**row, "name": f"{row['group']}: {row['measure']}"} for row in rows]
     return _intervals(shown, title, "share of decisions", percent=True)
+
+
+def drop(rows: Sequence[Record], *, title: str, started_at: "dt.date") -> "alt.TopLevelMixin":
+    """Draw accuracy and overturns by week, in the segment and elsewhere; a rule marks the start."""
+    alt = theme.altair()
+
+    data = _data({**row, "week_start": row["week_start"].isoformat()} for row in rows)
+    parts = [name for name in _PARTS if any(row["where"] == name for row in rows)]
+    colours = [_PARTS[name] for name in parts]
+    where = alt.Color("where:N", title=None, scale=alt.Scale(domain=parts, range=colours))
+    base = alt.Chart(data).encode(
+        x=alt.X("week_start:T", title="week", axis=alt.Axis(format="%d %b", grid=False)),
+        y=alt.Y(
+            "rate:Q", title="share", axis=alt.Axis(format=_PERCENT), scale=alt.Scale(zero=False)
+        ),
+        color=where,
+        tooltip=["week_start:T", "where:N", alt.Tooltip("rate:Q", format=".1%"), "n_obs:Q"],
+    )
+    lines = base.mark_line(point=True).encode(strokeDash=alt.StrokeDash("where:N", title=None))
+    rule = (
+        alt.Chart()
+        .mark_rule(color=_GREY, strokeDash=[4, 3])
+        .encode(
+            x=alt.datum(
+                alt.DateTime(year=started_at.year, month=started_at.month, date=started_at.day)
+            )
+        )
+    )
+    panels = (
+        alt.layer(lines, rule, data=data)
+        .properties(width=_WIDTH // 2 - 20, height=_HEIGHT - 60)
+        .facet(facet=alt.Facet("measure:N", title=None), columns=2)
+        .resolve_scale(y="independent")
+    )
+    return panels.properties(title=theme.titled(title))
+
+
+def drop_segments(rows: Sequence[Record], *, title: str, what: str) -> "alt.LayerChart":
+    """Draw the change inside each segment with its interval, the best explanation first."""
+    alt = theme.altair()
+
+    data = _data(
+        {
+            **row,
+            "segment": wording.visible(row["segment"]),
+            "fits": _FITS[i == 0 and row["is_explanation"]],
+        }
+        for i, row in enumerate(rows)
+    )
+    order = [row["segment"] for row in data.values]
+    base = alt.Chart(data).encode(
+        y=alt.Y("segment:N", title=None, sort=order, axis=alt.Axis(labelLimit=260)),
+        color=_two_colours("fits", (_FITS[False], _FITS[True])),
+    )
+    said = f"change of {what} in the segment"
+    x = alt.X("effect:Q", title=said, axis=alt.Axis(format="+.0%"))
+    dots = base.mark_point(filled=True, size=70).encode(x=x, tooltip=["segment:N", "effect:Q"])
+    bars = base.mark_rule().encode(x=alt.X("effect_ci_lower:Q", title=said), x2="effect_ci_upper:Q")
+    zero = alt.Chart().mark_rule(color=_GREY).encode(x=alt.datum(0))
+    return _titled(alt.layer(zero, bars, dots, data=data), title)
+
+
+_PARTS = {"in the segment": _LOUD, "elsewhere": _QUIET, "everywhere": _QUIET}
+_FITS = {False: "does not explain it", True: "explains it"}
 
 
 def shared_error(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":

@@ -2,7 +2,8 @@
 
 `control_chart` and `capability` ask whether a process is stable and good enough, `pareto` what to
 mend first, `agreement` and `shared_error` whether the measurements can be trusted, `funnel` who
-differs beyond chance, `audit_plan` and `audit_estimate` how many cases to check and what they say.
+differs beyond chance, `explain_drop` why accuracy fell, `audit_plan` and `audit_estimate` how many
+cases to check and what they say.
 """
 
 from rcakit.quality.audits import (
@@ -12,6 +13,8 @@ from rcakit.quality.audits import (
     audit_plan,
 )
 from rcakit.quality.control import ControlChartResult, control_chart
+from rcakit.quality.drop import explain_drop
+from rcakit.quality.drop_result import DropResult
 from rcakit.quality.process import CapabilityResult, ParetoResult, capability, pareto
 from rcakit.quality.raters import AgreementResult, agreement
 from rcakit.quality.shared import SharedErrorResult, shared_error
@@ -23,6 +26,7 @@ __all__ = [
     "AuditPlanResult",
     "CapabilityResult",
     "ControlChartResult",
+    "DropResult",
     "FunnelResult",
     "ParetoResult",
     "SharedErrorResult",
@@ -31,6 +35,7 @@ __all__ = [
     "audit_plan",
     "capability",
     "control_chart",
+    "explain_drop",
     "funnel",
     "pareto",
     "shared_error",

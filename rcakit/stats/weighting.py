@@ -6,7 +6,7 @@ either of the two models is. Its error counts the estimation of both.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,15 @@ class Adjustment:
     weight: Floats
     estimand: Estimand
     information: Floats  # mean of e(1-e)xx', for the error of the propensity
+    # weighted cross-products per group, kept because every outcome needs the same
+    _breads: dict[bool, Floats] = field(default_factory=dict, repr=False, compare=False)
+
+    def bread(self, group: Flags) -> Floats:
+        """Return the mean of ``wxx'`` over a group: the cohort, or the reference."""
+        of_cohort = bool(self.in_cohort[np.argmax(group)])
+        if of_cohort not in self._breads:
+            self._breads[of_cohort] = _gram(self.design, self.weight * group) / group.size
+        return self._breads[of_cohort]
 
 
 def fit_propensity(design: Floats, in_cohort: Flags) -> tuple[Floats, bool]:
@@ -214,7 +223,12 @@ def balance(
 
 
 def oaxaca_blinder(
-    design: Floats, outcome: Floats, in_cohort: Flags, *, weight: Floats | None = None
+    design: Floats,
+    outcome: Floats,
+    in_cohort: Flags,
+    *,
+    weight: Floats | None = None,
+    grams: dict[bool, Floats] | None = None,
 ) -> tuple[float, float]:
     """Split a difference of means into a rate and a mix effect; they add up to it.
 
@@ -226,6 +240,8 @@ def oaxaca_blinder(
         Shape ``(n,)``.
     weight
         For ratios: the denominator of each row.
+    grams
+        Cross-products of the design per group, kept between outcomes that see the same rows.
 
     Notes
     -----
@@ -237,10 +253,14 @@ def oaxaca_blinder(
     Kitagawa (1955), JASA 50, p. 1181; Reimers (1983), Rev. Econ. Stat. 65, p. 571.
     """
     means, slopes = [], []
-    for group in (in_cohort, ~in_cohort):
+    kept = {} if grams is None or weight is not None else grams
+    for is_cohort, group in ((True, in_cohort), (False, ~in_cohort)):
         w = group.astype(np.float64) if weight is None else weight * group
-        means.append(w @ design / max(float(w.sum()), 1e-300))
-        slopes.append(_solve(_gram(design, w), design.T @ (w * outcome)))
+        if is_cohort not in kept:
+            kept[is_cohort] = _gram(design, w)
+        gram = kept[is_cohort]
+        means.append(gram[0] / max(gram[0, 0], 1e-300))  # the first column is the intercept
+        slopes.append(_solve(gram, (w * outcome) @ design))
     rate = float((means[0] + means[1]) / 2 @ (slopes[0] - slopes[1]))
     mix = float((means[0] - means[1]) @ (slopes[0] + slopes[1]) / 2)
     return rate, mix
@@ -314,7 +334,7 @@ def _standardised_mean(
     """Return the mean a group would have under the target mix, its influence and its pull."""
     x, n = adjustment.design, group.size
     weight = adjustment.weight * group
-    bread = _gram(x, weight) / n
+    bread = adjustment.bread(group)
     slope = _solve(bread, x.T @ (weight * outcome) / n)
     mix = target @ x / n  # target averages one
     mean = float(mix @ slope)

@@ -6,7 +6,10 @@ from rcakit.datasets import Dataset, make
 from rcakit.datasets.catalogue import SCENARIOS
 
 
-@pytest.fixture(scope="session", params=sorted(SCENARIOS))
+@pytest.fixture(
+    scope="session",
+    params=sorted(name for name, scenario in SCENARIOS.items() if "reports" in scenario.tables),
+)
 def story(request) -> Dataset:
     """Every scenario of user reports in turn, small."""
     return make(request.param)

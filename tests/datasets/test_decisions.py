@@ -1,106 +1,100 @@
-"""Is the planted cause of each story of review work in its tables, and do the analyses find it?"""
+"""Review work: is the planted cause of each scenario in its tables, and nothing else?"""
 
-import datetime as dt
+import json
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-import rcakit
-from rcakit import cohorts, quality
-from rcakit.datasets.decisions import STORIES
+from rcakit.datasets import Dataset, make
+from rcakit.datasets.catalogue import SCENARIOS
+from rcakit.datasets.scenario import REVIEW_TABLES
+from rcakit.datasets.sizes import SIZES
+from rcakit.datasets.tables import TABLES, change_log
+from rcakit.datasets.world import World
 
-
-def story(name: str) -> rcakit.datasets.Dataset:
-    """Make the small tables of a story."""
-    return rcakit.datasets.make(name, size="small", rng=0)
-
-
-def alarm(data: rcakit.datasets.Dataset) -> str:
-    """Return the verdict of the shared-error alarm, split at the onset (or late)."""
-    weeks = data.tables["quality_weeks"]
-    return quality.shared_error(
-        weeks.head(weeks.height - 1),
-        time="week_date",
-        agreed="agreed_count",
-        audited="audited_count",
-        overturned="overturned_count",
-        appealed="appealed_count",
-        split_at=data.truth["onset"] or "2026-04-06",
-    ).verdict
+REVIEW = sorted(name for name, scenario in SCENARIOS.items() if "decisions" in scenario.tables)
 
 
-def test_every_story_is_a_scenario():
-    """Each story can be made by its name and tells the truth."""
-    for name in STORIES:
-        data = rcakit.datasets.make(name, size="tiny", rng=1)
-        assert data.truth["scenario"] == name
-        assert set(data.tables) == {"decisions", "ratings", "quality_weeks", "change_log"}
+@pytest.fixture(scope="module", params=REVIEW)
+def work(request) -> Dataset:
+    """Every scenario of review work in turn, tiny."""
+    return make(request.param, size="tiny")
+
+
+@pytest.fixture(scope="module")
+def usual() -> Dataset:
+    """The same days without a cause, tiny."""
+    return make("quality_quiet", size="tiny")
+
+
+def test_tables_keep_their_schema(work):
+    """Every table has exactly the columns and types that the data dictionary shows."""
+    assert tuple(work.tables) == REVIEW_TABLES
+    for name, table in work.tables.items():
+        assert dict(table.schema) == {c.name: c.dtype for c in TABLES[name].COLUMNS}
+
+
+def test_truth_is_plain_json(work):
+    """The truth survives a round trip, and every cause changed something inside the period."""
+    assert json.loads(json.dumps(work.truth)) == work.truth
+    first, last = work.truth["period"]
+    for cause in work.truth["causes"]:
+        assert cause["excess"] != 0
+        assert first <= cause["window"][0] <= cause["window"][1] <= last
+
+
+def test_rest_of_work_unchanged(work, usual):
+    """Before a cause, and outside its segment, every decision is that of the usual days."""
+    mine, theirs = (data.tables["decisions"] for data in (work, usual))
+    touched = pl.lit(value=False)
+    for cause in work.truth["causes"]:
+        if cause["table"] == "decisions":
+            started = pl.lit(cause["window"][0]).str.to_date()
+            inside = pl.col("decided_date") >= started
+            for name, value in cause["segment"].items():
+                inside &= pl.col(name) == value
+            touched |= inside.fill_null(value=False)
+    keys = mine.filter(~touched)["decision_id"]
+    keys = keys.filter(keys.is_in(theirs.filter(~touched)["decision_id"].implode()))
+    kept = [rows.filter(pl.col("decision_id").is_in(keys.implode())) for rows in (mine, theirs)]
+    assert_frame_equal(*kept)
+
+
+def test_logged_changes_are_known(work):
+    """The log uses the listed kinds, and every decoy and cause of the truth is in it."""
+    log = work.tables["change_log"]
+    assert set(log["kind"]) <= set(change_log.KINDS)
+    named = {decoy["change_id"] for decoy in work.truth["decoys"]}
+    named |= {cause["change_id"] for cause in work.truth["causes"]} - {None}
+    assert named <= set(log["change_id"])
+
+
+def test_tables_never_share_streams():
+    """A table made alone equals the table made with all others."""
+    data = make("inverted_reviewer", size="tiny", rng=3)
+    for name in REVIEW_TABLES:
+        alone = TABLES[name].build(World(SIZES["tiny"], 3), SCENARIOS["inverted_reviewer"]).frame
+        assert_frame_equal(alone, data.tables[name])
 
 
 @pytest.mark.parametrize(
-    ("name", "verdict"),
+    ("scenario", "measured", "moved"),
     [
-        ("qa_drop_untrained_wave", "quality_fell"),
-        ("shared_outdated_guideline", "shared_error"),
-        ("quality_quiet", "no_alarm"),
+        ("qa_drop_untrained_wave", "is_correct", -0.3),
+        ("shared_outdated_guideline", "is_overturned", 0.1),
+        ("strict_audit_team", "is_correct", -0.05),
     ],
 )
-def test_alarm_tells_stories_apart(name, verdict):
-    """Only the story of the outdated guideline rings the shared-error alarm."""
-    assert alarm(story(name)) == verdict
-
-
-def test_untrained_wave_is_found():
-    """After the onset hate speech is worse at the untrained sites, and spam is not."""
-    data = story("qa_drop_untrained_wave")
-    after = data.tables["decisions"].filter(
-        pl.col("decided_date") >= dt.date.fromisoformat(data.truth["onset"]), pl.col("is_audited")
-    )
-    effects = {}
-    for policy in ("hate_speech", "spam"):
-        rows = after.filter(pl.col("policy") == policy)
-        found = cohorts.compare(rows, cohort="wave", outcomes="is_correct", reference=1)
-        effects[policy] = found.to_records()[0]
-    assert effects["hate_speech"]["effect_ci_upper"] < -0.1
-    assert effects["spam"]["effect_ci_lower"] < 0 < effects["spam"]["effect_ci_upper"]
-
-
-def test_simpson_reversal_is_found():
-    """The site with the hard work looks worse, and is better at equal policy."""
-    data = story("simpson_reversal")
-    rows = data.tables["decisions"].filter("is_audited")
-    rows = rows.with_columns(is_wrong=~pl.col("is_correct"))
-    rows = rows.with_columns(
-        site=pl.when(pl.col("site") == "Fir").then("site").otherwise(pl.lit("others"))
-    )
-    found = cohorts.compare(rows, cohort="site", outcomes="is_wrong", adjust_for="policy")
-    assert "the other way round" in found.reading()
-    assert found.verdict().kind == "verdict"
-
-
-@pytest.mark.parametrize(
-    ("name", "verdict"),
-    [
-        ("apparent_disparity", "explained_by_mix"),
-        ("real_disparity", "gap_remains"),
-        ("quality_quiet", "no_gap"),
-    ],
-)
-def test_disparities_are_told_apart(name, verdict):
-    """Only the real gap remains at equal policy."""
-    rows = story(name).tables["decisions"]
-    found = cohorts.disparity(
-        rows, group="region", outcome="handle_hours", adjust_for="policy", reference="north"
-    )
-    assert found.to_records()[0]["verdict"] == verdict
-
-
-def test_inverted_rater_is_found():
-    """The rater who swaps labels is marked, and nobody in the quiet story."""
-    for name in ("inverted_reviewer", "quality_quiet"):
-        data = story(name)
-        found = quality.agreement(
-            data.tables["ratings"], item="item_id", rater="rater_id", label="label", n_resamples=100
-        )
-        marked = [row["rater"] for row in found.to_records("raters") if row["is_inverted"]]
-        assert marked == ([data.truth["inverted_rater"]] if data.truth["inverted_rater"] else [])
+def test_planted_segment_moves(usual, scenario, measured, moved):
+    """Inside segment and window the measure moves against the usual days."""
+    (cause,) = make(scenario, size="tiny").truth["causes"]
+    rates = [
+        data.tables["decisions"]
+        .filter(pl.col("decided_date") >= pl.lit(cause["window"][0]).str.to_date())
+        .filter(*(pl.col(name) == value for name, value in cause["segment"].items()))[measured]
+        .mean()
+        for data in (make(scenario, size="tiny"), usual)
+    ]
+    assert abs(rates[0] - rates[1]) > abs(moved)
+    assert (rates[0] - rates[1]) * moved > 0

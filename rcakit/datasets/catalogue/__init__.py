@@ -13,10 +13,44 @@ To add a scenario:
 A scenario needs a new table or a new process? See ``tables/__init__.py``; the old tables stay as they are.
 """
 
-from rcakit.datasets.catalogue import app_release_report_bug, global_rise, ingestion_outage, quiet
+from rcakit.datasets.catalogue import (
+    app_release_report_bug,
+    apparent_disparity,
+    global_rise,
+    ingestion_outage,
+    inverted_reviewer,
+    qa_drop_untrained_wave,
+    quality_mix_shift,
+    quality_quiet,
+    quiet,
+    real_disparity,
+    shared_outdated_guideline,
+    simpson_reversal,
+    site_without_counterpart,
+    strict_audit_team,
+    unclear_guideline,
+    unrecorded_difficulty,
+)
 from rcakit.datasets.scenario import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
     module.SCENARIO.name: module.SCENARIO
-    for module in (app_release_report_bug, global_rise, ingestion_outage, quiet)
+    for module in (
+        app_release_report_bug,
+        global_rise,
+        ingestion_outage,
+        quiet,
+        qa_drop_untrained_wave,
+        shared_outdated_guideline,
+        unclear_guideline,
+        quality_mix_shift,
+        strict_audit_team,
+        unrecorded_difficulty,
+        inverted_reviewer,
+        quality_quiet,
+        simpson_reversal,
+        apparent_disparity,
+        real_disparity,
+        site_without_counterpart,
+    )
 }

@@ -10,11 +10,22 @@ To add a table:
 
 from types import ModuleType
 
-from rcakit.datasets.tables import accounts, change_log, denominators, reports
+from rcakit.datasets.tables import (
+    accounts,
+    change_log,
+    decisions,
+    denominators,
+    quality_weeks,
+    ratings,
+    reports,
+)
 
 TABLES: dict[str, ModuleType] = {
     "reports": reports,
     "denominators": denominators,
     "change_log": change_log,
     "accounts": accounts,
+    "decisions": decisions,
+    "ratings": ratings,
+    "quality_weeks": quality_weeks,
 }
