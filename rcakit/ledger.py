@@ -103,7 +103,7 @@ class Ledger:
 
     def __init__(self, connection: sqlite3.Connection, out: Path) -> None:
         self._connection = connection
-        self._out = out
+        self.out = out
 
     def __enter__(self) -> Self:
         """Return the ledger."""
@@ -138,7 +138,7 @@ class Ledger:
             if findings is not None:
                 self._replace("findings", run["run_id"], _finding_rows(run["run_id"], findings))
             if run.get("path") and run.get("status") != "running":
-                folder = self._out / str(run["path"])
+                folder = self.out / str(run["path"])
                 self._replace("files", run["run_id"], _file_rows(run["run_id"], folder))
 
     def runs(
@@ -194,6 +194,16 @@ class Ledger:
                 "`rcakit runs` lists them."
             )
         return found[0]
+
+    def find_same(self, run: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the newest complete run with this playbook, parameters, data and versions."""
+        names = ("playbook", "playbook_hash", "parameters", "data_fingerprint", "versions")
+        where = " AND ".join(f"{name} IS ?" for name in names)
+        order = "AND status = 'ok' ORDER BY started_at DESC LIMIT 1"
+        found = self._select(
+            "runs", f"WHERE {where} {order}", [_stored(name, run[name]) for name in names]
+        )
+        return found[0] if found else None
 
     def open_job(self, source: str, job: str, started_at: str) -> str:
         """Return the unfinished job of this source, or begin a new one under the name ``job``."""
