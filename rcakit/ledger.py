@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS runs (
   job TEXT                       -- the batch or schedule that asked for it
 );
 CREATE INDEX IF NOT EXISTS runs_by_playbook ON runs (playbook, started_at);
+CREATE INDEX IF NOT EXISTS runs_by_status ON runs (status, started_at);
 CREATE INDEX IF NOT EXISTS runs_by_job ON runs (job);
 CREATE TABLE IF NOT EXISTS findings (
   run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
@@ -119,7 +120,11 @@ class Ledger:
         self._connection.close()
 
     def record(
-        self, run: Mapping[str, Any], findings: Sequence[Mapping[str, Any]] | None = None
+        self,
+        run: Mapping[str, Any],
+        findings: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        if_status: str | None = None,
     ) -> None:
         """Write one run: a new row, or the same row again with what is known now.
 
@@ -131,9 +136,14 @@ class Ledger:
             ``path``, the files in that folder are listed with their hashes.
         findings
             Records, in published order; None leaves them as they are.
+        if_status
+            Leave a run alone that is known with another status.
         """
         known = {name: _stored(name, run[name]) for name in _COLUMNS["runs"] if name in run}
         with self._writing():
+            before = self.runs(run_id=run["run_id"]) if if_status else []
+            if before and before[0]["status"] != if_status:
+                return
             self._upsert(known)
             if findings is not None:
                 self._replace("findings", run["run_id"], _finding_rows(run["run_id"], findings))

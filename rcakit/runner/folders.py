@@ -110,10 +110,10 @@ def set_aside(place: Place, record: Mapping[str, Any]) -> Path:
 
 
 @contextmanager
-def abandoned(place: Place) -> Iterator[bool]:
+def abandoned(staging: Path) -> Iterator[bool]:
     """Tell whether the runner of a run is dead, and keep others from mending it meanwhile."""
     try:
-        handle = os.open(place.staging, os.O_RDONLY)
+        handle = os.open(staging, os.O_RDONLY)
     except FileNotFoundError:
         yield True
         return

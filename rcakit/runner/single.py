@@ -10,17 +10,17 @@ import importlib.metadata
 import logging
 import platform
 import secrets
-import signal
+import shutil
 import sqlite3
-import threading
+import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+import rcakit
 from rcakit.errors import PlaybookError
 from rcakit.findings import Finding
 from rcakit.kernels import Stop
@@ -31,16 +31,17 @@ from rcakit.report import Answer, collect, compose, page
 from rcakit.runner import folders
 from rcakit.runner.execution import Ending, execute, mark_cells_never_run
 from rcakit.runner.folders import Place
+from rcakit.runner.signals import termination_as_interrupt, uninterrupted
 from rcakit.sources.fingerprint import fingerprint
 from rcakit.validation import check_number
 
-__all__ = ["Progress", "Run", "Status", "mend", "run", "unchanged"]
+__all__ = ["Progress", "Run", "Status", "begun", "mend", "run", "unchanged"]
 
 Status = Literal["ok", "failed", "timeout", "killed", "cancelled"]
 # Called before each code cell with its number, the number of code cells, and the heading above it.
 Progress = Callable[[int, int, str], None]
 
-_VERSIONS = ("rcakit", "narwhals", "polars", "pandas", "numpy", "scipy", "papermill", "altair")
+_VERSIONS = ("narwhals", "polars", "pandas", "numpy", "scipy", "papermill", "altair")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 _log = logging.getLogger("rcakit")
@@ -136,14 +137,13 @@ def run(
     if timeout is not None:
         check_number(timeout, "timeout", gt=0, hint="It is in seconds.")
     home = folders.made(Path(out).absolute())
-    folders.made(home / playbook.name)
-    record = _begun(playbook, values, note or {})
+    record = begun(playbook, values, note or {})
     with open_ledger(home) as ledger:
         mend(ledger, home)
         earlier = unchanged(ledger, home, record) if reuse else None
         if earlier is not None:
             return earlier
-        with _termination_as_interrupt():
+        with termination_as_interrupt():
             return _run(playbook, values, record, ledger, home, progress, timeout, stop)
 
 
@@ -196,7 +196,9 @@ def _run(
         ) from None
 
 
-def unchanged(ledger: Ledger, out: Path, record: Mapping[str, Any]) -> Run | None:
+def unchanged(
+    ledger: Ledger, out: Path, record: Mapping[str, Any], *, is_closed: bool = False
+) -> Run | None:
     """Return the newest complete run that had all the same before it, if its report is still there.
 
     Parameters
@@ -205,8 +207,10 @@ def unchanged(ledger: Ledger, out: Path, record: Mapping[str, Any]) -> Run | Non
         Where to look.
     record
         ``playbook``, ``playbook_hash``, ``parameters``, ``data_fingerprint`` and ``versions``.
+    is_closed
+        Whether the playbook is known to read no data beyond those of the fingerprint.
     """
-    if record["data_fingerprint"] is None:
+    if record["data_fingerprint"] is None and not is_closed:
         return None
     row = ledger.find_same(record)
     place = row and folders.place_of(out, row)
@@ -224,20 +228,27 @@ def mend(ledger: Ledger, out: Path) -> None:
     """
     for row in ledger.runs(status="running"):
         place = folders.place_of(out, row)
-        with folders.abandoned(place) as is_abandoned:
+        with folders.abandoned(place.staging) as is_abandoned:
             if not is_abandoned:
                 continue
             for folder in (place.final, place.failed):
                 record = folders.read_record(folder)
-                if record and record["status"] != "running":
-                    _enter(ledger, record, folders.read_findings(folder), folder)
+                if record and record["status"] != "running" and not place.staging.exists():
+                    findings = folders.read_findings(folder)
+                    _enter(ledger, record, findings, folder, if_status="running")
                     break
             else:
-                _enter_killed(ledger, place, row)
+                _enter_killed(ledger, place, folders.read_record(place.staging) or row)
+    for staging in out.glob("*/.*.part"):  # of runs that the ledger had not heard of yet
+        with folders.abandoned(staging) as is_abandoned:
+            record = folders.read_record(staging)
+            if is_abandoned and record:
+                _enter_killed(ledger, folders.place_of(out, record), record)
+            elif is_abandoned and staging.exists() and _age_seconds(staging) > 60:
+                shutil.rmtree(staging, ignore_errors=True)
 
 
-def _enter_killed(ledger: Ledger, place: Place, row: Mapping[str, Any]) -> None:
-    known = folders.read_record(place.staging) or dict(row)
+def _enter_killed(ledger: Ledger, place: Place, known: Mapping[str, Any]) -> None:
     error = "the runner itself was killed"
     record = {**known, "status": "killed", "error": error, "finished_at": _now()}
     folder = None
@@ -245,12 +256,15 @@ def _enter_killed(ledger: Ledger, place: Place, row: Mapping[str, Any]) -> None:
         mark_cells_never_run(place.staging / "notebook.ipynb")
         folder = folders.set_aside(place, record)
         folders.remove_if_empty(place.home)
-    _enter(ledger, record, [], folder)
+    if folder is not None or ledger.runs(run_id=record["run_id"]):
+        _enter(ledger, record, [], folder, if_status="running")
 
 
-def _begun(
-    playbook: Playbook, values: Mapping[str, Any], note: Mapping[str, Any]
-) -> dict[str, Any]:
+def _age_seconds(folder: Path) -> float:
+    return time.time() - folder.stat().st_mtime
+
+
+def begun(playbook: Playbook, values: Mapping[str, Any], note: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record of a run that begins now."""
     started = dt.datetime.now(dt.UTC)
     return {
@@ -299,7 +313,7 @@ def _published(
     place: Place, record: Mapping[str, Any], findings: list[dict[str, Any]], ledger: Ledger
 ) -> Run:
     """Move a complete run into its place and enter it; an interrupt comes too late now."""
-    with _uninterrupted():
+    with uninterrupted():
         folders.publish(place)
         _enter(ledger, record, findings, place.final)
     return Run(record["run_id"], record["playbook"], "ok", place.final, tuple(findings))
@@ -310,7 +324,7 @@ def _set_aside(place: Place, record: dict[str, Any], ending: Ending, ledger: Led
     error = ending.redactor.text(ending.error or "it failed")
     finished = {**_finished(ending.status, record["started_at"]), "error": error}
     record = {**ending.redactor.tree(record), **finished}
-    with _uninterrupted():
+    with uninterrupted():
         ending.redactor.sweep(place.staging)
         folder = folders.set_aside(place, record)
         _enter(ledger, record, [], folder)
@@ -322,6 +336,8 @@ def _enter(
     record: Mapping[str, Any],
     findings: list[dict[str, Any]] | None = None,
     folder: Path | None = None,
+    *,
+    if_status: str | None = None,
 ) -> None:
     """Enter a run in the ledger; one that has ended is safe in its folder if that fails."""
     row = {**record, "ended_at": record.get("finished_at")}
@@ -334,38 +350,11 @@ def _enter(
         if verdict is not None:
             row |= {"verdict": verdict.verdict, "strength": verdict.strength}
     try:
-        ledger.record(row, findings)
+        ledger.record(row, findings, if_status=if_status)
     except sqlite3.Error as problem:
         if folder is None:
             raise PlaybookError(f"the ledger could not be written: {problem}.") from None
         _log.warning("run %s is not in the ledger yet: %s", record["run_id"], problem)
-
-
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Treat a request to terminate like one to interrupt, so that nothing is left half done."""
-    with _handling({signal.SIGTERM: signal.default_int_handler}):
-        yield
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let the last few milliseconds come to their end."""
-    with _handling({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
-        yield
-
-
-@contextmanager
-def _handling(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _finished(status: Status, started_at: str) -> dict[str, Any]:
@@ -407,7 +396,11 @@ def _now() -> str:
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
     found = {name: importlib.metadata.version(name) for name in _VERSIONS}
-    return {"python": platform.python_version(), **found, "code": _code_hash()}
+    return {
+        "python": platform.python_version(),
+        "rcakit": f"{rcakit.__version__} (source {_code_hash()})",
+        **found,
+    }
 
 
 def _code_hash() -> str:
