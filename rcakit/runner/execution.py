@@ -69,8 +69,6 @@ def execute(
     OSError
         The notebook could not be saved.
     """
-    # jsonschema would build grammars of internationalised addresses: two seconds for nothing.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     redactor = Redactor()
     with KernelWatch(timeout, redactor=redactor, stop=stop) as watch:
         status, error = _executed(playbook, values, output, watch, progress)
@@ -88,7 +86,7 @@ def _executed(
     watch: KernelWatch,
     progress: "Progress | None",
 ) -> "tuple[Status, str | None]":
-    import papermill
+    papermill = _imported()
     from papermill.exceptions import PapermillException, PapermillExecutionError
 
     _register_engine()
@@ -119,6 +117,22 @@ def _executed(
     except RuntimeError as died:  # nbclient's DeadKernelError among them
         return "killed", watch.post_mortem(str(died).partition("\n")[0])
     return "ok", None
+
+
+def _imported() -> Any:
+    """Import papermill without what it imports only to read from Hadoop and to check addresses."""
+    # jsonschema would build grammars of internationalised addresses: two seconds for nothing.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    unused = "pyarrow.fs"
+    is_hidden = unused not in sys.modules
+    if is_hidden:
+        sys.modules[unused] = None  # type: ignore[assignment]
+    try:
+        import papermill
+    finally:
+        if is_hidden:
+            sys.modules.pop(unused, None)
+    return papermill
 
 
 def save(notebook: Any, path: Path, redactor: Redactor) -> None:
