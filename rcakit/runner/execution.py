@@ -140,7 +140,11 @@ def save(notebook: Any, path: Path, redactor: Redactor) -> None:
     from nbformat.v4 import writes_json
 
     shown = redactor.tree(notebook) if redactor else notebook
-    text = redactor.text(writes_json(shown)) + "\n"
+    _replace(path, redactor.text(writes_json(shown)) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file beside its place and move it in: what was there before is whole until then."""
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
@@ -158,7 +162,7 @@ def mark_cells_never_run(path: Path) -> None:
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, ValueError, OSError):
         return  # it is kept as it is
     _mark(notebook)
-    path.write_text(writes_json(notebook) + "\n", encoding="utf-8")
+    _replace(path, writes_json(notebook) + "\n")
 
 
 def _mark(notebook: Any) -> None:

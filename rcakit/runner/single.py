@@ -15,6 +15,7 @@ import sqlite3
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -326,6 +327,9 @@ def _set_aside(place: Place, record: dict[str, Any], ending: Ending, ledger: Led
     record = {**ending.redactor.tree(record), **finished}
     with uninterrupted():
         ending.redactor.sweep(place.staging)
+        folders.release_reserve(place.staging)
+        with suppress(OSError):  # on a full disk it is kept as it is
+            mark_cells_never_run(place.staging / "notebook.ipynb")
         folder = folders.set_aside(place, record)
         _enter(ledger, record, [], folder)
     return Run(record["run_id"], record["playbook"], ending.status, folder, error=error)
