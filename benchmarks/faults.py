@@ -1,9 +1,10 @@
 """What is left after each fault, many times over: rcakit's runner, and papermill alone beside it.
 
-Run with ``python -m benchmarks.faults [FAULT ...]``; it needs Linux, and root for the faults of
-memory (a memory cgroup) and of the full disk (a small tmpfs). Each trial is a process of its own,
-forked from one that has everything imported. Results are kept fault by fault in
-benchmarks/results/faults.json, and the table in benchmarks/results/faults.md is made from them.
+Run with ``python -m benchmarks.faults``; it needs Linux, and root for the faults of memory (a memory
+cgroup) and of the full disk (a small tmpfs). Each trial is a process of its own, forked from one
+that has everything imported. Trials are kept in benchmarks/results/faults.jsonl, and the table in
+benchmarks/results/faults.md is made from them. ``python -m benchmarks.faults --more 5 kill disk``
+adds five trials of these faults to what is kept.
 """
 
 import hashlib
@@ -22,10 +23,15 @@ from pathlib import Path
 
 import nbformat
 
-TRIALS = int(os.environ.get("RCAKIT_TRIALS", "20"))
+TRIALS = 20
 LANES = 2
 RESULTS = Path(__file__).parent / "results"
 MEMORY = Path("/sys/fs/cgroup/memory")
+NOTES = """Each fault injected into `rcakit run` and, apart, into papermill's command line, by
+`python -m benchmarks.faults`. *False*: a wrong exit code or status, a half report in sight, or a ledger
+that does not list the complete reports exactly. *Lost*: a report that was there before and is not as it
+was, or no partial notebook kept. After `kill -9` of the runner the next run mends; at a random moment it
+may hit before the run has begun or after it is complete."""
 CELL = """
 import os, signal, time
 if fault != "none":
@@ -101,7 +107,7 @@ def start(call, tag, *, cgroup=None):
             code = 0
         except SystemExit as left:
             code = left.code if isinstance(left.code, int) else int(bool(left.code))
-        except BaseException as raised:  # what an interpreter would do
+        except BaseException as raised:  # noqa: BLE001 - what an interpreter would do
             print(f"{type(raised).__name__}: {raised}"[:2000])
             code = 130 if isinstance(raised, KeyboardInterrupt) else 1
         sys.stdout.flush()
@@ -230,7 +236,7 @@ def marks(path):
     """Return what a notebook claims of its three cells (the injected one left out)."""
     try:
         notebook = nbformat.read(path, as_version=4)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever is wrong with it
         return "unreadable"
     cells = [c for c in notebook.cells if c.cell_type == "code"]
     cells = [c for c in cells if "injected-parameters" not in c.metadata.get("tags", [])]
@@ -274,10 +280,10 @@ def papermill_trial(fault, path, home, rng):
     return found
 
 
-def lane(number, fault, n_trials, path, prior, base, sink):
+def lane(number, fault, trials, path, prior, base, sink):
     """Run some of the trials of one fault, one after the other."""
-    rng = random.Random(f"{fault}-{number}")
-    for trial in range(n_trials):
+    for trial in trials:
+        rng = random.Random(f"{fault}-{trial}")  # noqa: S311
         for tool in ("rcakit", "papermill"):
             home = base / f"{fault}-{number}-{trial}-{tool}"
             home.mkdir()
@@ -290,25 +296,22 @@ def lane(number, fault, n_trials, path, prior, base, sink):
             shutil.rmtree(home, ignore_errors=True)
 
 
-def measure(fault, path, prior, base):
-    """Run all trials of one fault in a few lanes and return what was found."""
-    sink = base / f"{fault}.jsonl"
-    sink.touch()
-    sys.stdout.flush()
+def measure(fault, trials, path, prior, base, sink):
+    """Run trials of one fault in a few lanes."""
     pids = []
     for number in range(LANES):
+        sys.stdout.flush()
         pid = os.fork()
         if not pid:
             code = 1
             try:
-                lane(number, fault, TRIALS // LANES, path, prior, base, sink)
+                lane(number, fault, trials[number::LANES], path, prior, base, sink)
                 code = 0
             finally:
                 os._exit(code)
         pids.append(pid)
     for pid in pids:
         os.waitpid(pid, 0)
-    return [json.loads(line) for line in sink.read_text().splitlines()]
 
 
 def counted(values):
@@ -343,7 +346,7 @@ def row(fault, found):
     }
 
 
-def main(faults):
+def main(faults, n_trials):
     """Measure, keep, and write the table."""
     import papermill
     import papermill.cli
@@ -354,42 +357,47 @@ def main(faults):
 
     del papermill, rcakit
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    base = Path(tempfile.mkdtemp(prefix="rcakit-faults-"))
-    path, prior, kept = book(base), base / "prior", RESULTS / "faults.json"
+    base, sink = Path(tempfile.mkdtemp(prefix="rcakit-faults-")), RESULTS / "faults.jsonl"
+    path, prior = book(base), base / "prior"
     from rcakit import cli
 
     code = ended(
         start(lambda: cli.main(["run", str(path), "--out", str(prior)]), base / "prior-run")
     )
     assert code == 0, (base / "prior-run.log").read_text()
-    known = json.loads(kept.read_text()) if kept.exists() else {}
     for fault in faults:
-        found = measure(fault, path, prior, base)
-        known[fault] = row(fault, found)
-        print(json.dumps(known[fault], indent=1, ensure_ascii=False), flush=True)
+        done = sum(item["fault"] == fault for item in kept(sink)) // 2
+        measure(fault, range(done, done + n_trials), path, prior, base, sink)
     shutil.rmtree(base, ignore_errors=True)
-    known = {fault: known[fault] for fault in FAULTS if fault in known}
-    kept.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
-    write(known)
+    write([row(f, [i for i in kept(sink) if i["fault"] == f]) for f in FAULTS if kept(sink, f)])
+
+
+def kept(sink, fault=None):
+    """Return the trials that are kept."""
+    lines = sink.read_text().splitlines() if sink.exists() else []
+    found = [json.loads(line) for line in lines]
+    return [item for item in found if fault in {None, item["fault"]}]
 
 
 def write(known):
-    columns = list(next(iter(known.values())))
+    columns = list(known[0])
     lines = [
         "# Faults",
         "",
-        "Each fault injected into `rcakit run` and, apart, into papermill's command line, by "
-        "`python -m benchmarks.faults`. *False*: a wrong exit code or status, a half report in sight, "
-        "or a ledger that does not list the complete reports exactly. *Lost*: a report that was there "
-        "before and is not as it was, or no partial notebook kept. After `kill -9` of the runner the "
-        "next run mends; at a random moment it may hit before the run has begun or after it is complete.",
+        NOTES,
         "",
         "| " + " | ".join(columns) + " |",
         "|" + "---|" * len(columns),
     ]
-    lines += ["| " + " | ".join(str(item[c]) for c in columns) + " |" for item in known.values()]
-    (RESULTS / "faults.md").write_text("\n".join(lines) + "\n")
+    lines += ["| " + " | ".join(str(item[c]) for c in columns) + " |" for item in known]
+    text = "\n".join(lines) + "\n"
+    (RESULTS / "faults.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(FAULTS))
+    if sys.argv[1:2] == ["--more"]:
+        main(sys.argv[3:] or list(FAULTS), int(sys.argv[2]))
+    else:
+        (RESULTS / "faults.jsonl").unlink(missing_ok=True)
+        main(sys.argv[1:] or list(FAULTS), TRIALS)

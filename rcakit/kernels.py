@@ -18,7 +18,7 @@ from rcakit.redaction import ADDRESS, Redactor, SecretListener
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
 
-__all__ = ["KernelWatch", "Stop"]
+__all__ = ["KernelWatch", "Stop", "close_event_loop"]
 
 _PREFIX = "rcakit-kernel-"
 # A kernel reads these lines when it starts; it keeps no history of what it ran in the user's home.
@@ -169,6 +169,13 @@ class KernelWatch:
     def _expire(self) -> None:
         self.has_expired = True
         self.end()
+
+
+def close_event_loop() -> None:
+    """Close the loop on which this thread talked to kernels; for threads that are about to end."""
+    from jupyter_core.utils import ensure_event_loop
+
+    ensure_event_loop().close()
 
 
 def _specification() -> Any:

@@ -33,7 +33,7 @@ from typing import Any
 
 from rcakit import wording
 from rcakit.errors import ParameterError, PlaybookError
-from rcakit.kernels import Stop
+from rcakit.kernels import Stop, close_event_loop
 from rcakit.ledger import Ledger, open_ledger
 from rcakit.playbook import Playbook, find
 from rcakit.redaction import Redactor, check_no_secrets
@@ -302,6 +302,7 @@ class _Work:
             except queue.Empty:
                 break
             self._ended.put((number, self._tried(self._tasks[number])))
+        close_event_loop()
         self._ended.put(None)
 
     def _tried(self, task: Task) -> Outcome:

@@ -6,6 +6,7 @@ Addresses are those of apprise (Slack, mail, webhooks and a hundred others), kep
 
 import datetime as dt
 import re
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -139,8 +140,11 @@ def _send(found: Notice, addresses: Sequence[str]) -> None:
             "Install it with: pip install 'rcakit[notify]'."
         ) from None
     post = apprise.Apprise()
-    for address in addresses:
-        if not post.add(address):
+    with warnings.catch_warnings():  # of what apprise itself imports
+        warnings.simplefilter("ignore", DeprecationWarning)
+        added = [post.add(address) for address in addresses]
+    for is_understood in added:
+        if not is_understood:
             raise PlaybookError(
                 f"an address in {ADDRESSES} must be one of apprise, such as "
                 "slack://… or mailto://…; one is not understood."
