@@ -38,7 +38,7 @@ check: .venv/.dev  ## Format, lint, types, layers, spelling, notebooks without o
 	$(BIN)/nbstripout --keep-id --verify playbooks/*.ipynb
 
 notebooks: .venv/.dev  ## Compare the tutorials with a fresh run
-	$(BIN)/python -m pytest --nbval --nbval-sanitize-with notebooks/sanitise.cfg -p no:xdist -o addopts="" notebooks
+	$(BIN)/python -m pytest --nbval --nbval-sanitize-with rcakit/nbval_sanitiser.cfg -p no:xdist -o addopts="" notebooks
 
 docs: .venv/.dev  ## Build the documentation into docs/_build
 	$(BIN)/sphinx-build --quiet --fail-on-warning docs docs/_build

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         testing,
     )
     from rcakit.findings import Finding
+    from rcakit.redaction import secret
     from rcakit.sources import read
 
 __version__ = "0.1.0"
@@ -38,7 +39,11 @@ _ROOMS = (
     "spikes",
     "testing",
 )
-_NAMES = {"Finding": "rcakit.findings", "read": "rcakit.sources"}
+_NAMES = {
+    "Finding": "rcakit.findings",
+    "read": "rcakit.sources",
+    "secret": "rcakit.redaction",
+}
 
 __all__ = [
     "Finding",
@@ -52,6 +57,7 @@ __all__ = [
     "quality",
     "read",
     "report",
+    "secret",
     "sources",
     "spikes",
     "testing",

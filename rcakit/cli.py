@@ -8,7 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from rcakit.playbook import Playbook
-    from rcakit.runner import Run
+    from rcakit.runner import Outcome, Run
 
 __all__ = ["main"]
 
@@ -21,6 +21,21 @@ _DEMO = {
     "changes": "data_samples/app_release_report_bug/change_log.csv",
     "time": "created_at",
 }
+
+
+_STATUSES = ("ok", *EXIT_CODES, "running")
+_SHOWN = (
+    "run_id", "playbook", "status", "error", "answer", "verdict", "strength", "started_at",
+    "seconds", "attempts", "logical_date", "parameters", "data_fingerprint", "playbook_hash",
+    "versions", "job", "path",
+)  # fmt: skip
+
+_notify_option = click.option(
+    "--notify-on",
+    type=click.Choice(["failure", "strong", "moderate", "weak"]),
+    help="Send a note when a run fails or, unless `failure`, finds something new of at least this "
+    "strength. Where to: apprise addresses in the secret RCAKIT_NOTIFY.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,8 +85,20 @@ def describe(playbook: str) -> None:
 )  # fmt: skip
 @click.option("--out", default="reports", show_default=True, help="Folder for the report.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="End the run after this long.")
-def run(playbook: str, given: tuple[str, ...], out: str, timeout: float | None) -> None:
+@click.option("--force", is_flag=True, help="Run even if nothing has changed since the last run.")
+@_notify_option
+def run(
+    playbook: str,
+    given: tuple[str, ...],
+    out: str,
+    timeout: float | None,
+    force: bool,  # noqa: FBT001 - click passes options by name
+    notify_on: str | None,
+) -> None:
     """Run a playbook, by name or by the path of its notebook.
+
+    Where playbook, parameters, data and versions are those of an earlier run, that report is shown
+    and nothing is run; --force runs anyway.
 
     Exit code: 0 ok, 1 failed, 2 bad parameters, 3 timeout, 4 killed, 130 cancelled.
     """
@@ -81,7 +108,154 @@ def run(playbook: str, given: tuple[str, ...], out: str, timeout: float | None) 
         if not separator:
             _refuse(f"-p must be NAME=VALUE, got {pair!r}.")
         values[name.strip()] = value
-    _run(playbook, values, out, timeout)
+    _run(playbook, values, out, timeout, reuse=not force, notify_on=notify_on)
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--out", default="reports", show_default=True, help="Folder for the reports.")
+@click.option("--force", is_flag=True, help="Repeat runs that are done.")
+@_notify_option
+def batch(
+    file: str,
+    out: str,
+    force: bool,  # noqa: FBT001 - click passes options by name
+    notify_on: str | None,
+) -> None:
+    """Run what a TOML file asks for, a few runs at a time.
+
+    The same command again takes up a batch that was killed or cancelled: runs that are done are
+    not repeated. The file holds max_parallel, retries, timeout, and [[runs]] with playbook,
+    [runs.parameters] and [runs.grid].
+
+    Exit code: 0 all ok, 1 some are not, 2 bad file or parameters, 130 cancelled.
+    """
+    from rcakit import runner
+
+    with _refusing():
+        done = runner.run_batch(file, out=out, force=force, tell=_tell_outcome)
+    click.echo(str(done))
+    for outcome in done.outcomes:
+        _notify(None if outcome.is_done_before else outcome.run, out, notify_on)
+    sys.exit(EXIT_CODES["cancelled"] if done.is_cancelled else 0 if done.is_ok else EXIT_FAILED)
+
+
+@main.command(name="run-due")
+@click.argument("schedule", type=click.Path(exists=True, dir_okay=False))
+@click.option("--out", default="reports", show_default=True, help="Folder for the reports.")
+@click.option("--now", metavar="TIME", help="Take this ISO time for now.")
+@click.option("--dry-run", is_flag=True, help="Say what is due, and run nothing.")
+@_notify_option
+def run_due(
+    schedule: str,
+    out: str,
+    now: str | None,
+    dry_run: bool,  # noqa: FBT001 - click passes options by name
+    notify_on: str | None,
+) -> None:
+    """Run what is due by a TOML schedule: for cron and systemd timers.
+
+    Call it as often as you like: what has run for its day is not run again, and where another
+    call is still at work this one leaves at once. The day that a run is about is handed to the
+    playbook as a parameter.
+
+    Exit code: 0 all ok or nothing due, 1 some are not ok, 2 bad file, 130 cancelled.
+    """
+    from rcakit import runner
+
+    with _refusing():
+        done = runner.run_due(schedule, out=out, now=now, dry_run=dry_run, tell=_tell_outcome)
+    click.echo(str(done))
+    for outcome in done.outcomes:
+        _notify(None if outcome.is_done_before else outcome.run, out, notify_on)
+    sys.exit(EXIT_CODES["cancelled"] if done.is_cancelled else 0 if done.is_ok else EXIT_FAILED)
+
+
+@main.command()
+@click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
+@click.option("--playbook", help="Only runs of this playbook.")
+@click.option("--status", type=click.Choice([*_STATUSES]), help="Only runs that ended so.")
+@click.option("-n", "--limit", default=20, show_default=True, help="At most so many; 0 for all.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with every column.")
+def runs(
+    out: str,
+    playbook: str | None,
+    status: str | None,
+    limit: int,
+    as_json: bool,  # noqa: FBT001 - click passes options by name
+) -> None:
+    """List the runs of the ledger, the newest first."""
+    from rcakit.ledger import open_ledger
+
+    with _refusing(), open_ledger(out, create=False) as ledger:
+        rows = ledger.runs(playbook=playbook, status=status, limit=limit or None)
+    if as_json:
+        _echo_json(rows)
+        return
+    if not rows:
+        click.echo("No runs yet. Start with `rcakit demo`.")
+    for row in rows:
+        first = (row["answer"] or row["error"] or "").partition("\n")[0]
+        click.echo(
+            f"{row['run_id']}  {row['status']:<9}  {row['playbook']}  {first[:100]}".rstrip()
+        )
+
+
+@main.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with findings and files.")
+def show(run_id: str, out: str, as_json: bool) -> None:  # noqa: FBT001 - click passes it by name
+    """Show one run: how it ended, what it found, which files it wrote.
+
+    RUN is the id, its first characters, or `last`.
+    """
+    from rcakit.ledger import open_ledger
+
+    with _refusing(), open_ledger(out, create=False) as ledger:
+        row = ledger.find(run_id)
+        findings, files = ledger.findings(row["run_id"]), ledger.files(row["run_id"])
+    if as_json:
+        _echo_json({**row, "findings": [item["record"] for item in findings], "files": files})
+        return
+    for name in _SHOWN:
+        if row[name] is not None:
+            value = row[name] if isinstance(row[name], str | float | int) else _json(row[name])
+            click.echo(f"{name:<16}  {str(value).replace(chr(10), ' ')}")
+    for item in findings:
+        click.echo(f"  {item['strength']:<8}  {item['kind']:<14}  {item['claim']}")
+    for item in files:
+        click.echo(f"  {item['sha256'][:12]}  {item['bytes']:>9}  {item['path']}")
+
+
+@main.command()
+@click.argument("before", metavar="RUN")
+@click.argument("after", metavar="RUN")
+@click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def diff(before: str, after: str, out: str, as_json: bool) -> None:  # noqa: FBT001 - by name
+    """Say which findings of the second run are new, gone, or moved beyond their intervals.
+
+    RUN is the id, its first characters, or `last`.
+    """
+    from rcakit import runner
+    from rcakit.ledger import open_ledger
+
+    with _refusing(), open_ledger(out, create=False) as ledger:
+        rows = [ledger.find(item) for item in (before, after)]
+        found = [[f["record"] for f in ledger.findings(row["run_id"])] for row in rows]
+    for row in rows:
+        if row["status"] != "ok":
+            _refuse(f"run {row['run_id']} is {row['status']}: it has no findings to compare.")
+    told = runner.compare_findings(*found)
+    if as_json:
+        _echo_json(told.to_record())
+        return
+    for row in rows:
+        click.echo(
+            f"{row['run_id']}  {row['playbook']}  {row['logical_date'] or row['started_at']}"
+        )
+    click.echo(f"\n{told}")
 
 
 @main.command()
@@ -138,22 +312,68 @@ def _find(name: str) -> "Playbook":
     raise AssertionError  # _refuse has left
 
 
-def _run(name: str, values: dict[str, Any], out: str, timeout: float | None = None) -> None:
+def _run(
+    name: str,
+    values: dict[str, Any],
+    out: str,
+    timeout: float | None = None,
+    *,
+    reuse: bool = True,
+    notify_on: str | None = None,
+) -> None:
     from rcakit import runner
-    from rcakit.errors import PlaybookError
+    from rcakit.errors import ParameterError, PlaybookError
 
     playbook = _find(name)
     with _refusing():
         playbook.check(values)
     try:
         with _Progress(playbook.name) as progress:
-            finished = runner.run(playbook, values, out=out, progress=progress, timeout=timeout)
+            finished = runner.run(
+                playbook, values, out=out, progress=progress, timeout=timeout, reuse=reuse
+            )
+    except ParameterError as problem:
+        _refuse(f"ParameterError: {problem}")
+        raise
     except PlaybookError as problem:
         click.echo(f"failed: {problem}", err=True)
         sys.exit(EXIT_FAILED)
+    _notify(finished, out, notify_on)
     if finished.status != "ok":
         _tell_failure(finished)
+    if finished.is_reused:
+        told = "Nothing has changed since this run, so nothing was run. --force runs it anyway."
+        click.echo(told, err=True)
     click.echo(f"\n{finished.answer}\n\n{_shown(finished.report)}")
+
+
+def _notify(finished: "Run | None", out: str, notify_on: str | None) -> None:
+    """Send a note where one was asked for; a note that cannot be sent changes no run."""
+    if notify_on is None or finished is None or finished.is_reused:
+        return
+    from rcakit.errors import RcaError
+    from rcakit.runner import notify
+
+    try:
+        notify(finished, out=out, on=notify_on)
+    except RcaError as problem:
+        click.echo(f"no note was sent: {problem}", err=True)
+
+
+def _tell_outcome(outcome: "Outcome", n_done: int, n_items: int) -> None:
+    """Say, run by run, how far a batch has come."""
+    told = "done before" if outcome.is_done_before else outcome.status
+    click.echo(f"{n_done}/{n_items}  {told:<11}  {outcome.item}", err=True)
+
+
+def _echo_json(value: Any) -> None:
+    click.echo(_json(value, indent=1))
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
 def _tell_failure(finished: "Run") -> None:

@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS runs (
   job TEXT                       -- the batch or schedule that asked for it
 );
 CREATE INDEX IF NOT EXISTS runs_by_playbook ON runs (playbook, started_at);
+CREATE INDEX IF NOT EXISTS runs_by_status ON runs (status, started_at);
 CREATE INDEX IF NOT EXISTS runs_by_job ON runs (job);
 CREATE TABLE IF NOT EXISTS findings (
   run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
@@ -103,7 +104,7 @@ class Ledger:
 
     def __init__(self, connection: sqlite3.Connection, out: Path) -> None:
         self._connection = connection
-        self._out = out
+        self.out = out
 
     def __enter__(self) -> Self:
         """Return the ledger."""
@@ -119,7 +120,11 @@ class Ledger:
         self._connection.close()
 
     def record(
-        self, run: Mapping[str, Any], findings: Sequence[Mapping[str, Any]] | None = None
+        self,
+        run: Mapping[str, Any],
+        findings: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        if_status: str | None = None,
     ) -> None:
         """Write one run: a new row, or the same row again with what is known now.
 
@@ -131,14 +136,19 @@ class Ledger:
             ``path``, the files in that folder are listed with their hashes.
         findings
             Records, in published order; None leaves them as they are.
+        if_status
+            Leave a run alone that is known with another status.
         """
         known = {name: _stored(name, run[name]) for name in _COLUMNS["runs"] if name in run}
         with self._writing():
+            before = self.runs(run_id=run["run_id"]) if if_status else []
+            if before and before[0]["status"] != if_status:
+                return
             self._upsert(known)
             if findings is not None:
                 self._replace("findings", run["run_id"], _finding_rows(run["run_id"], findings))
             if run.get("path") and run.get("status") != "running":
-                folder = self._out / str(run["path"])
+                folder = self.out / str(run["path"])
                 self._replace("files", run["run_id"], _file_rows(run["run_id"], folder))
 
     def runs(
@@ -194,6 +204,16 @@ class Ledger:
                 "`rcakit runs` lists them."
             )
         return found[0]
+
+    def find_same(self, run: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the newest complete run with this playbook, parameters, data and versions."""
+        names = ("playbook", "playbook_hash", "parameters", "data_fingerprint", "versions")
+        where = " AND ".join(f"{name} IS ?" for name in names)
+        order = "AND status = 'ok' ORDER BY started_at DESC LIMIT 1"
+        found = self._select(
+            "runs", f"WHERE {where} {order}", [_stored(name, run[name]) for name in names]
+        )
+        return found[0] if found else None
 
     def open_job(self, source: str, job: str, started_at: str) -> str:
         """Return the unfinished job of this source, or begin a new one under the name ``job``."""

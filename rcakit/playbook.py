@@ -12,6 +12,7 @@ import datetime as dt
 import io
 import json
 import re
+import sys
 import tokenize
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ class Playbook:
     @cached_property
     def notebook(self) -> "nbformat.NotebookNode":
         """The notebook as read from disk."""
+        # jsonschema would build grammars of internationalised addresses: two seconds for nothing.
+        sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
         import nbformat
 
         try:

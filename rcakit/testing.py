@@ -6,7 +6,8 @@ Each ``check_…`` raises ``AssertionError`` with the reason, so that it can sta
 import dataclasses
 import json
 import pickle
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENGINES",
+    "NBVAL_SANITISER",
     "assert_finds",
     "check_finding",
+    "check_findings",
+    "check_page",
     "check_playbook",
     "check_result",
     "in_engine",
@@ -27,6 +31,18 @@ __all__ = [
 
 # Every kind of table that an analysis must accept, by name.
 ENGINES = ("polars", "lazy", "pandas", "pandas-pyarrow", "pyarrow", "duckdb")
+
+# For `pytest --nbval --nbval-sanitize-with PATH`: what differs from run to run for no reason.
+NBVAL_SANITISER = Path(__file__).with_name("nbval_sanitiser.cfg")
+
+# What would make a browser ask another machine for something.
+_LOADS = re.compile(
+    r"""(?:\s(?:src|href|srcset|action|formaction|poster|data|background|xlink:href)\s*=
+        \s*["']?\s*(?:https?:)?//[^\s"'>]*)
+      | url\(\s*["']?\s*(?:https?:)?//[^\s"')]*
+      | @import\b[^;]{0,80}""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 def in_engine(name: str, table: "pl.DataFrame") -> Any:
@@ -129,3 +145,57 @@ def assert_finds(
     matched = {record["change_id"] for record in records if record["kind"] == "matched_change"}
     assert set(changes) <= matched, f"matched are {matched}, not {set(changes)}"
     assert not matched & set(never), f"{matched & set(never)} must not be matched"
+
+
+def check_findings(
+    findings: Iterable[Mapping[str, Any]],
+    *,
+    must_find: Iterable[Mapping[str, Any]] = (),
+    must_not_claim: Iterable[Mapping[str, Any]] = (),
+) -> None:
+    """Check findings against patterns: what must be among them, and what must not.
+
+    Parameters
+    ----------
+    findings
+        Records, as in ``findings.json``.
+    must_find, must_not_claim
+        Patterns. A finding matches when each field of the pattern agrees: ``claim`` is searched as
+        a regular expression, ``segment`` and ``evidence`` must hold the given entries, a list
+        means one of its values, anything else must be equal.
+    """
+    records = list(findings)
+    told = "\n".join(f"  {record['kind']}: {record['claim']}" for record in records) or "  nothing"
+    for pattern in must_find:
+        assert any(_matches(record, pattern) for record in records), (
+            f"nothing was found like {dict(pattern)}. Found:\n{told}"
+        )
+    for pattern in must_not_claim:
+        claims = [record["claim"] for record in records if _matches(record, pattern)]
+        assert not claims, f"{dict(pattern)} must not be claimed, but was: {claims[0]}"
+
+
+def check_page(path: str | Path) -> None:
+    """Check that a page has a content security policy and loads nothing from elsewhere."""
+    text = Path(path).read_text("utf-8")
+    policy = re.search(r"<meta[^>]*Content-Security-Policy[^>]*>", text, re.IGNORECASE)
+    assert policy, f"{Path(path).name} has no content security policy"
+    assert "default-src 'none'" in policy[0].replace("&#39;", "'"), (
+        f"the policy of {Path(path).name} allows what it does not name: {policy[0]}"
+    )
+    loads = _LOADS.search(text)
+    assert loads is None, f"{Path(path).name} loads from elsewhere: {loads[0].strip()[:200]}"
+
+
+def _matches(record: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
+    return all(_agrees(name, record.get(name), wanted) for name, wanted in pattern.items())
+
+
+def _agrees(name: str, value: Any, wanted: Any) -> bool:
+    if name == "claim":
+        return re.search(wanted, str(value)) is not None
+    if isinstance(wanted, Mapping):
+        return isinstance(value, Mapping) and all(
+            key in value and value[key] == item for key, item in wanted.items()
+        )
+    return value in wanted if isinstance(wanted, list) else value == wanted
