@@ -2,7 +2,7 @@
 
 from rcakit.graphs.expansion import ExpansionResult, expand
 from rcakit.graphs.exporting import export, graph
-from rcakit.graphs.lockstep import find_lockstep
+from rcakit.graphs.lockstep import co_action_edges, find_lockstep
 from rcakit.graphs.result import RingResult
 from rcakit.graphs.rings import find_rings
 from rcakit.graphs.tracking import TrackResult, track
@@ -11,6 +11,7 @@ __all__ = [
     "ExpansionResult",
     "RingResult",
     "TrackResult",
+    "co_action_edges",
     "expand",
     "export",
     "find_lockstep",

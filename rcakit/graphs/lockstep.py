@@ -1,5 +1,8 @@
 """Which accounts act on the same targets at the same time, again and again?"""
 
+import datetime as dt
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +13,7 @@ from rcakit.graphs.edges import known_accounts
 from rcakit.graphs.evidence import Member, Ring, SharedAttribute
 from rcakit.graphs.result import RingResult
 from rcakit.stats import lockstep as numbers
+from rcakit.stats.multiplicity import benjamini_hochberg
 from rcakit.stats.rings import group_labels
 from rcakit.validation import check_integer, check_number, refusal
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-__all__ = ["WINDOWS", "find_lockstep"]
+__all__ = ["WINDOWS", "co_action_edges", "find_lockstep"]
 
 # Seconds that are tried when the window is chosen by the data.
 WINDOWS = (1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
@@ -39,7 +43,6 @@ def find_lockstep(
     known_bad: "Collection[Any] | None" = None,
     alpha: float = 0.05,
     pair_budget: int = 50_000_000,
-    rng: int = 0,
 ) -> RingResult:
     """Find accounts that act on the same targets within seconds of each other, repeatedly.
 
@@ -50,9 +53,8 @@ def find_lockstep(
     account, target, time
         Columns: who, on what, when. Rows without one of them are left out and counted.
     window
-        Most seconds between two actions that count as together, or ``"auto"``: the window whose
-        repeated pairs stand out most from shuffled times. A window chosen by the data makes the
-        p-values a little too small.
+        Most seconds between two actions that count as together, or ``"auto"``: of `WINDOWS` the
+        one with the most significant pairs, each tried at its share of `alpha` (Bonferroni).
     min_repeats
         Targets on which a pair must act together, 2 or more.
     min_size
@@ -63,8 +65,6 @@ def find_lockstep(
         False discovery rate over all pairs that share a target, 0–1.
     pair_budget
         Most pairs of actions to list; the busiest targets are left out until they fit, and said.
-    rng
-        Seed for the choice of the window.
 
     Returns
     -------
@@ -92,21 +92,24 @@ def find_lockstep(
     smallest = check_integer(min_size, "min_size", ge=2)
     rate = check_number(alpha, "alpha", gt=0, lt=1)
     budget = check_integer(pair_budget, "pair_budget", ge=1000)
+    spans = _spans(window)
     known = known_accounts(known_bad)
     events, notes = _read(data, account, target, time)
-    span = _window(window, events, budget, repeats, check_integer(rng, "rng", ge=0))
-    kept, dropped = _within_budget(events, span, budget)
-    if dropped:
-        notes.append(dropped)
-    if window == "auto":
-        notes.append(f"The window of {wording.amount(span)} seconds was chosen by the data.")
-    pairs, qvalue = _significant(kept, span, repeats, rate)
-    label = _components(pairs, len(events.names), smallest)
-    rings = _rings(kept, label, pairs, qvalue, span, known)
+    tried = [_look(events, span, budget, repeats, rate / len(spans)) for span in spans]
+    best = max(tried, key=lambda look: len(look.first))  # of equals the first: the shortest window
+    if best.n_dropped:
+        dropped = wording.plural(best.n_dropped, "busiest target")
+        notes.append(f"{dropped} left out to stay within the pair budget.")
+    if len(spans) > 1:
+        notes.append(
+            f"The window of {wording.amount(best.span)} seconds was chosen by the data, out of "
+            f"{len(spans)}; the error rate is shared among them."
+        )
+    rings = _rings(best, _components(best, len(events.names), smallest), known)
     return RingResult(
         rings=rings,
         set_aside=(),
-        n_candidates=len(rings),
+        n_candidates=best.n_candidates,
         expected_false=float(sum(ring.qvalue for ring in rings)),
         max_false_share=rate,
         n_accounts=len(events.names),
@@ -116,27 +119,99 @@ def find_lockstep(
     )
 
 
+def co_action_edges(
+    data: Any, *, account: str, target: str, time: str, window: float, min_repeats: int = 1
+) -> Any:
+    """List all pairs of accounts that acted on the same target within the window.
+
+    Parameters
+    ----------
+    data, account, target, time
+        As in `find_lockstep`.
+    window
+        Most seconds between two actions that count as together.
+    min_repeats
+        Targets on which a pair must have acted together, 1 or more.
+
+    Returns
+    -------
+    frame
+        In the caller's library: account_id, other_id, n_actions (of the account, with a near one of
+        the other), n_other_actions, n_targets; each pair once, by name.
+
+    Notes
+    -----
+    These are the edges of coordination-network-toolkit (its weight of a directed edge is
+    ``n_actions``): no test, no null. Memory grows with the pairs; use `find_lockstep` to find out
+    which of them are more than chance.
+    """
+    span = check_number(window, "window", gt=0, hint="Seconds; 60 suits shares and likes.")
+    repeats = check_integer(min_repeats, "min_repeats", ge=1)
+    events, _ = _read(data, account, target, time)
+    import polars as pl
+
+    found = numbers.co_actions(events.account, events.target, events.at, span)
+    name = pl.Series(events.names, dtype=pl.String)
+    table = pl.DataFrame(
+        {
+            "account_id": name.gather(found.first),
+            "other_id": name.gather(found.second),
+            "n_actions": found.n_first,
+            "n_other_actions": found.n_second,
+            "n_targets": found.n_targets,
+        }
+    )
+    swap = pl.col("account_id") > pl.col("other_id")
+    swapped = {
+        "account_id": "other_id",
+        "other_id": "account_id",
+        "n_actions": "n_other_actions",
+        "n_other_actions": "n_actions",
+    }
+    table = table.filter(pl.col("n_targets") >= repeats).with_columns(
+        pl.when(swap).then(pl.col(other)).otherwise(pl.col(own)).alias(own)
+        for own, other in swapped.items()
+    )
+    return frames.hand_back(table.sort("account_id", "other_id"), frames.library(data))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Events:
-    """Actions as arrays, sorted by target and time."""
+    """Actions as arrays, sorted by target and time, and the names behind the numbers."""
 
-    __slots__ = ("account", "at", "names", "target", "targets")
-
-    def __init__(
-        self,
-        account: numbers.Ints,
-        target: numbers.Ints,
-        at: numbers.Floats,
-        names: list[str],
-        targets: list[str],
-    ) -> None:
-        order = np.lexsort((at, target))
-        self.account, self.target, self.at = account[order], target[order], at[order]
-        self.names, self.targets = names, targets
+    account: numbers.Ints
+    target: numbers.Ints
+    at: numbers.Floats
+    names: "pl.Series"
+    targets: "pl.Series"
 
     def where(self, keep: "NDArray[np.bool_]") -> "_Events":
-        return _Events(
-            self.account[keep], self.target[keep], self.at[keep], self.names, self.targets
+        return replace(
+            self, account=self.account[keep], target=self.target[keep], at=self.at[keep]
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """What one window shows: the pairs that act together more often than chance would."""
+
+    span: float
+    events: _Events
+    first: numbers.Ints
+    second: numbers.Ints
+    qvalue: numbers.Floats
+    chance: numbers.Floats
+    n_candidates: int
+    n_dropped: int
+
+
+def _spans(window: float | str) -> tuple[float, ...]:
+    """Return the windows to try, in seconds."""
+    if window == "auto":
+        return WINDOWS
+    if isinstance(window, str):
+        raise refusal("window", "seconds or 'auto'", window)
+    return (check_number(window, "window", gt=0, hint="Seconds; 60 suits shares and likes."),)
 
 
 def _read(data: Any, account: str, target: str, time: str) -> tuple[_Events, list[str]]:
@@ -150,25 +225,49 @@ def _read(data: Any, account: str, target: str, time: str) -> tuple[_Events, lis
         pl.col("target").is_not_null() & (pl.col("target") != ""),
         pl.col("at").is_not_null(),
     )
-    different = usable.unique()
+    account_code, names = _codes(usable["account"])
+    target_code, targets = _codes(usable["target"])
+    at = usable["at"].cast(pl.Int64).to_numpy()
+    order = _in_order(target_code, at, account_code)
+    account_code, target_code, at = account_code[order], target_code[order], at[order]
+    same = (account_code[1:] == account_code[:-1]) & (at[1:] == at[:-1])
+    is_new = np.r_[True, ~(same & (target_code[1:] == target_code[:-1]))][: len(at)]
     notes = []
     if table.height > usable.height:
         left_out = wording.plural(table.height - usable.height, "row")
         notes.append(f"{left_out} without account, target or time left out.")
-    if usable.height > different.height:
-        repeated = wording.plural(usable.height - different.height, "row")
+    if not is_new.all():
+        repeated = wording.plural(int((~is_new).sum()), "row")
         notes.append(f"{repeated} repeat an action and count once.")
-    account_code, names = _codes(different["account"])
-    target_code, targets = _codes(different["target"])
-    at = (different["at"].cast(pl.Int64) / 1e6).to_numpy()
-    return _Events(account_code, target_code, at, names, targets), notes
+    events = _Events(
+        account_code[is_new], target_code[is_new], at[is_new] / 1e6, names, targets
+    )
+    return events, notes
 
 
-def _codes(values: "pl.Series") -> tuple[numbers.Ints, list[str]]:
-    """Number values in the order of their names."""
-    names = values.unique().sort().to_frame("name").with_row_index("code")
-    coded = values.to_frame("name").join(names, on="name", how="left", maintain_order="left")
-    return coded["code"].to_numpy().astype(np.int64), names["name"].to_list()
+def _in_order(target: numbers.Ints, at: numbers.Ints, account: numbers.Ints) -> numbers.Ints:
+    """Sort by target, time, account; by one key where it fits into 64 bits, which is much faster."""
+    if not len(at):
+        return np.zeros(0, dtype=np.int64)
+    span = int(at.max()) - int(at.min()) + 1
+    if (int(target.max()) + 1) * span >= np.iinfo(np.int64).max:
+        return np.lexsort((account, at, target))
+    key = target * span + (at - at.min())
+    order = np.argsort(key, kind="stable")
+    tied = np.flatnonzero(np.diff(key[order]) == 0)
+    at_once = np.union1d(tied, tied + 1)
+    some = order[at_once]
+    order[at_once] = some[np.lexsort((account[some], key[some]))]
+    return order
+
+
+def _codes(values: "pl.Series") -> tuple[numbers.Ints, "pl.Series"]:
+    """Number values from zero; the names are in the order of the numbers."""
+    import polars as pl
+
+    names = values.unique()
+    order = pl.Enum(names)
+    return values.cast(order).to_physical().to_numpy().astype(np.int64), names
 
 
 def _table(data: Any, account: str, target: str, time: str) -> "pl.DataFrame":
@@ -193,78 +292,75 @@ def _table(data: Any, account: str, target: str, time: str) -> "pl.DataFrame":
     return table.with_columns(pl.col("at").cast(pl.Datetime("us")))
 
 
-def _window(window: float | str, events: _Events, budget: int, repeats: int, rng: int) -> float:
-    """Check the window, or choose the one whose repeated pairs stand out most."""
-    if window != "auto":
-        if isinstance(window, str):
-            raise refusal("window", "seconds or 'auto'", window)
-        return check_number(window, "window", gt=0, hint="Seconds; 60 suits shares and likes.")
-    random = np.random.default_rng(rng)
-    shuffled = _shuffled(events, random)
-    stands_out = [_n_repeated(events, span, budget, repeats, shuffled) for span in WINDOWS]
-    return WINDOWS[int(np.argmax(stands_out))]
-
-
-def _shuffled(events: _Events, random: np.random.Generator) -> _Events:
-    """Deal the times of each target anew to the accounts that acted on it."""
-    order = np.lexsort((random.random(len(events.target)), events.target))
-    return _Events(events.account[order], events.target, events.at, events.names, events.targets)
-
-
-def _n_repeated(
-    events: _Events, span: float, budget: int, repeats: int, shuffled: _Events
-) -> float:
-    counts = []
-    for which in (events, shuffled):
-        kept, _ = _within_budget(which, span, budget)
-        together = numbers.co_actions(kept.account, kept.target, kept.at, span)
-        counts.append(float((together.n_targets >= repeats).sum()))
-    return (counts[0] - counts[1]) / float(np.sqrt(counts[1] + 1.0))
-
-
-def _within_budget(events: _Events, span: float, budget: int) -> tuple[_Events, str]:
-    """Leave out the busiest targets until the pairs of actions fit the budget."""
-    _, n_later = numbers.near_pairs(events.target, events.at, span)
-    per_target = np.bincount(events.target, n_later, minlength=len(events.targets))
-    if per_target.sum() <= budget:
-        return events, ""
-    order = np.argsort(per_target, kind="stable")
-    fits = np.zeros(len(per_target), dtype=np.bool_)
-    fits[order] = np.cumsum(per_target[order]) <= budget
-    n_dropped = int((~fits).sum())
-    said = f"{wording.plural(n_dropped, 'busiest target')} left out to stay within the pair budget."
-    return events.where(fits[events.target]), said
-
-
-def _significant(
-    events: _Events, span: float, repeats: int, alpha: float
-) -> tuple[numbers.CoActions, numbers.Floats]:
-    """Keep the pairs that act together more often than shuffled times would make them."""
-    together = numbers.co_actions(events.account, events.target, events.at, span)
-    often = together.n_targets >= repeats
-    pairs = numbers.CoActions(*(getattr(together, name)[often] for name in together.__slots__))
-    acted = _acted(events)
-    chance = numbers.simultaneity(events.target, events.at, span, len(events.targets))
-    expected, _ = numbers.null_sums(pairs.first, pairs.second, acted[0], acted[1], chance)
-    pvalue = numbers.poisson_tail(pairs.n_targets, expected)
-    size = np.bincount(acted[1], minlength=1).astype(np.float64)
-    n_accounts = len(events.names)
-    family = min(float((size * (size - 1) / 2).sum()), n_accounts * (n_accounts - 1) / 2)
-    qvalue = numbers.benjamini_hochberg(pvalue, family)
+def _look(events: _Events, span: float, budget: int, repeats: int, alpha: float) -> _Look:
+    """Keep the pairs that act together more often than times dealt anew would make them."""
+    n_later = numbers.near_pairs(events.target, events.at, span)[1]
+    kept = _within_budget(events, n_later, budget)
+    n_dropped = len(events.targets) - int(kept.sum())
+    if n_dropped:
+        inside = kept[events.target]
+        events, n_later = events.where(inside), n_later[inside]
+    first, second, n_targets = numbers.pair_counts(
+        events.account, events.target, n_later, at_least=repeats
+    )
+    acts = _acts(events)
+    chance = numbers.simultaneity(events.target, n_later, len(events.targets))
+    expected = numbers.expected_together(first, second, acts, chance)
+    pvalue = numbers.poisson_tail(n_targets, expected)
+    qvalue = _qvalues(pvalue, _family(acts[1], len(events.names)))
     keep = qvalue <= alpha
-    kept = numbers.CoActions(*(getattr(pairs, name)[keep] for name in pairs.__slots__))
-    return kept, qvalue[keep]
+    return _Look(
+        span,
+        events,
+        first[keep],
+        second[keep],
+        qvalue[keep],
+        chance,
+        n_candidates=len(first),
+        n_dropped=n_dropped,
+    )
 
 
-def _acted(events: _Events) -> tuple[numbers.Ints, numbers.Ints]:
-    """Return who acted on what, each combination once."""
+def _within_budget(
+    events: _Events, n_later: numbers.Ints, budget: int
+) -> "NDArray[np.bool_]":
+    """Tell which targets stay when the busiest are left out until the pairs fit the budget."""
+    per_target = np.bincount(events.target, n_later, minlength=len(events.targets))
+    fits = np.ones(len(per_target), dtype=np.bool_)
+    if per_target.sum() > budget:
+        order = np.argsort(per_target, kind="stable")
+        fits[order] = np.cumsum(per_target[order]) <= budget
+    return fits
+
+
+def _family(target: numbers.Ints, n_accounts: int) -> float:
+    """Count the pairs that could have been found: those with a common target."""
+    size = np.bincount(target, minlength=1).astype(np.float64)
+    return min(float((size * (size - 1) / 2).sum()), n_accounts * (n_accounts - 1) / 2)
+
+
+def _qvalues(pvalue: numbers.Floats, n_tests: float) -> numbers.Floats:
+    """Adjust the listed p-values; the tests of the family that are not listed count as 1.
+
+    Benjamini and Hochberg multiply by the number of tests over the rank. Listed tests are the
+    smallest of the family, so that the rank among them is the rank in the family.
+    """
+    if not len(pvalue):
+        return pvalue
+    return np.minimum(benjamini_hochberg(pvalue * (n_tests / len(pvalue))), 1.0)
+
+
+def _acts(events: _Events) -> tuple[numbers.Ints, numbers.Ints, numbers.Ints]:
+    """Return who acted on what how often, each combination once."""
     width = len(events.names)
-    code = numbers.distinct(events.target * width + events.account)
-    return code % width, code // width
+    code = np.sort(events.target * width + events.account)
+    starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]][: len(code)])
+    n_acts = np.diff(np.r_[starts, len(code)])
+    return code[starts] % width, code[starts] // width, n_acts
 
 
-def _components(pairs: numbers.CoActions, n_accounts: int, min_size: int) -> numbers.Ints:
-    label = group_labels(pairs.first, pairs.second, n_accounts)
+def _components(look: _Look, n_accounts: int, min_size: int) -> numbers.Ints:
+    label = group_labels(look.first, look.second, n_accounts)
     size = np.bincount(label, minlength=1)
     inside = size[label] >= min_size if n_accounts else np.zeros(0, dtype=np.bool_)
     out = np.full(n_accounts, -1, dtype=np.int64)
@@ -272,26 +368,18 @@ def _components(pairs: numbers.CoActions, n_accounts: int, min_size: int) -> num
     return out
 
 
-def _rings(
-    events: _Events,
-    label: numbers.Ints,
-    pairs: numbers.CoActions,
-    qvalue: numbers.Floats,
-    span: float,
-    known: frozenset[str],
-) -> tuple[Ring, ...]:
+def _rings(look: _Look, label: numbers.Ints, known: frozenset[str]) -> tuple[Ring, ...]:
     n_rings = int(label.max(initial=-1)) + 1
     if not n_rings:
         return ()
-    inside = events.where(label[events.account] >= 0)
-    chance = numbers.simultaneity(events.target, events.at, span, len(events.targets))
-    total = _n_total(events)
-    together = _together(inside, label, span)
+    inside = look.events.where(label[look.events.account] >= 0)
+    total = np.bincount(_acts(look.events)[1], minlength=len(look.events.targets))
+    together = _together(inside, label, look.span)
     worst = np.zeros(n_rings)
-    own = label[pairs.first] >= 0
-    np.maximum.at(worst, label[pairs.first[own]], qvalue[own])
+    own = label[look.first] >= 0
+    np.maximum.at(worst, label[look.first[own]], look.qvalue[own])
     found = [
-        _ring(inside, np.flatnonzero(together & (label[inside.account] == i)), chance, total, known)
+        _ring(inside, np.flatnonzero(together & (label[inside.account] == i)), look, total, known)
         for i in range(n_rings)
     ]
     order = sorted(range(n_rings), key=lambda i: (-found[i][2], found[i][0][0].account_id))
@@ -301,10 +389,6 @@ def _rings(
         )
         for rank, i in enumerate(order)
     )
-
-
-def _n_total(events: _Events) -> numbers.Ints:
-    return np.bincount(_acted(events)[1], minlength=len(events.targets)).astype(np.int64)
 
 
 def _together(events: _Events, label: numbers.Ints, span: float) -> "NDArray[np.bool_]":
@@ -321,25 +405,21 @@ def _together(events: _Events, label: numbers.Ints, span: float) -> "NDArray[np.
 def _ring(
     events: _Events,
     own: numbers.Ints,
-    chance: numbers.Floats,
+    look: _Look,
     total: numbers.Ints,
     known: frozenset[str],
 ) -> tuple[tuple[Member, ...], tuple[SharedAttribute, ...], float, int]:
     """Describe one ring: members, targets, score and confirmations."""
-    import datetime as dt
-
-    weight = 1.0 - chance
+    weight = {int(t): 1.0 - float(look.chance[t]) for t in np.unique(events.target[own])}
     members = []
     for account in np.unique(events.account[own]).tolist():
         mine = own[events.account[own] == account]
-        targets = np.unique(events.target[mine])
+        held = sorted(weight[t] for t in np.unique(events.target[mine]).tolist())
         first = dt.datetime.fromtimestamp(float(events.at[mine].min()), dt.UTC)
         name = events.names[account]
-        members.append(
-            Member(name, len(targets), float(weight[targets].sum()), first, name in known)
-        )
+        members.append(Member(name, len(held), math.fsum(held), first, name in known))
     shared = []
-    for target in np.unique(events.target[own]).tolist():
+    for target in weight:
         there = np.unique(events.account[own[events.target[own] == target]])
         shared.append(
             SharedAttribute(
@@ -347,13 +427,13 @@ def _ring(
                 events.targets[target],
                 len(there),
                 int(total[target]),
-                float(weight[target]),
-                tuple(events.names[a] for a in there.tolist()),
+                weight[target],
+                tuple(sorted(events.names[a] for a in there.tolist())),
             )
         )
     shared.sort(key=lambda s: (-(s.n_in_ring - 1) * s.weight, s.attribute))
     members.sort(key=lambda m: (-m.evidence, m.account_id))
     terms = [(s.n_in_ring - 1) * s.weight for s in shared]
-    score = sum(terms) - max(terms, default=0.0)
+    score = math.fsum(terms) - max(terms, default=0.0)
     ties = sum(s.n_in_ring for s in shared) - len(shared) - len(members) + 1
-    return tuple(members), tuple(shared), float(score), max(ties, 0)
+    return tuple(members), tuple(shared), score, max(ties, 0)
