@@ -83,7 +83,7 @@ class Ring:
     members, shared
         Accounts and attributes.
     score
-        Evidence without the strongest attribute, less one unit per further member.
+        Evidence that a household cannot explain, less one unit per further member.
     qvalue
         Expected share of false rings in the list down to this one.
     n_confirmations
@@ -161,8 +161,8 @@ def describe(
     n_rings = len(score)
     if not n_rings:
         return ()
-    weight = numbers.attribute_weight(edges.degree, edges.hub_degree)
-    counted = numbers.group_evidence(label, edges.account, edges.attribute, weight, n_rings)
+    weight = edges.traits.weight
+    counted = numbers.group_evidence(label, edges.sightings, edges.traits, n_rings)
     inside = np.flatnonzero(label[edges.account] >= 0)
     ring = label[edges.account[inside]]
     cell, back, held = np.unique(
@@ -174,6 +174,8 @@ def describe(
     ties = inside[is_shared]
     extra = _overlaps(edges, label, ring[is_shared], ties, weight)
     names = edges.account_ids.to_list()
+    used = np.unique(edges.attribute[ties])
+    rows = dict(zip(used.tolist(), edges.attributes[used].to_dicts(), strict=True))
     out = []
     for number in range(n_rings):
         own = ties[by_ring[number]]
@@ -183,7 +185,7 @@ def describe(
             Ring(
                 f"R{number + 1:03d}",
                 members + others,
-                _shared(edges, own, weight, names),
+                _shared(edges, own, weight, names, rows),
                 float(score[number]),
                 float(qvalue[number]),
                 int(counted.n_confirmations[number]),
@@ -221,7 +223,7 @@ def _overlaps(
     width = len(edges.account_ids)
     cell, back = np.unique(other * width + edges.account[edge], return_inverse=True)
     total = np.bincount(back, weight[edges.attribute[edge]], minlength=len(cell))
-    firm = total[back] >= numbers.LEVELS[-1]
+    firm = total[back] >= numbers.FIRM
     found: dict[int, list[int]] = {}
     for number, position in zip(other[firm].tolist(), edge[firm].tolist(), strict=True):
         found.setdefault(number, []).append(position)
@@ -257,21 +259,24 @@ def _moment(micro: int) -> dt.datetime | None:
 
 
 def _shared(
-    edges: Edges, ties: numbers.Ints, weight: numbers.Floats, names: list[str]
+    edges: Edges,
+    ties: numbers.Ints,
+    weight: numbers.Floats,
+    names: list[str],
+    rows: dict[int, dict[str, Any]],
 ) -> tuple[SharedAttribute, ...]:
     attributes, back = np.unique(edges.attribute[ties], return_inverse=True)
     parts = _slices(back, len(attributes))
-    rows = edges.attributes[attributes.tolist()].to_dicts()
     shared = [
         SharedAttribute(
-            row["attribute_type"],
-            row["attribute"],
+            rows[code]["attribute_type"],
+            rows[code]["attribute"],
             len(part),
-            int(row["n_total"]),
+            int(rows[code]["n_total"]),
             float(weight[code]),
             tuple(names[a] for a in edges.account[ties[part]]),
         )
-        for row, code, part in zip(rows, attributes, parts, strict=True)
+        for code, part in zip(attributes.tolist(), parts, strict=True)
     ]
     return tuple(
         sorted(shared, key=lambda s: (-(s.n_in_ring - 1) * s.weight, s.attribute_type, s.attribute))
@@ -289,24 +294,23 @@ def benign_shapes(
         _hub_row("carrier, campus or popular content", crowds, f"up to {_CROWD} accounts and more"),
         _hub_row("office, café, library or kiosk", places, f"below {_CROWD} accounts each"),
     ]
-    quiet = ~reported
-    n_quiet = int(quiet.sum())
-    size = np.bincount(groups.label[groups.label >= 0], minlength=len(groups.score))[quiet]
+    size = np.bincount(groups.label[groups.label >= 0], minlength=len(groups.score))
+    quiet = ~reported & (groups.score > 0)
+    homes = groups.score <= 0
     out.append(
         SetAside(
             "group no firmer than a large household",
-            n_quiet,
-            int(size.sum()),
+            int(quiet.sum()),
+            int(size[quiet].sum()),
             "tied, but ordinary sharing makes such groups too",
         )
     )
-    n_homes = len(groups.benign) - int(np.sum(groups.benign > 0))
     out.append(
         SetAside(
             "household or shared device",
-            max(n_homes, 0),
-            None,
-            "hangs on one attribute: without it the rest does not hold the group together",
+            int(homes.sum()),
+            int(size[homes].sum()),
+            "hangs on one attribute of a type: without it the rest does not hold the group together",
         )
     )
     return tuple(row for row in out if row.n_groups)

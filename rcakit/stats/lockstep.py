@@ -234,9 +234,10 @@ def expected_together(
     """
     import scipy.sparse as sp
 
-    account, target, n_acts = acts
-    n_accounts = int(max(account.max(initial=-1), second.max(initial=-1))) + 1
-    shape = (n_accounts, len(chance))
+    shape = (int(max(acts[0].max(initial=-1), second.max(initial=-1))) + 1, len(chance))
+    is_paired = np.zeros(shape[0], dtype=np.bool_)
+    is_paired[first] = is_paired[second] = True
+    account, target, n_acts = (column[is_paired[acts[0]]] for column in acts)
     acted = sp.csr_array((n_acts.astype(np.float64), (account, target)), shape=shape)
     weighted = sp.csr_array((n_acts * chance[target], (account, target)), shape=shape)
     expected = np.zeros(len(first))
