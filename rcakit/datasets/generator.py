@@ -7,6 +7,7 @@ import numpy as np
 from rcakit.datasets.catalogue import SCENARIOS
 from rcakit.datasets.dataset import Dataset
 from rcakit.datasets.decisions import STORIES, make_decisions
+from rcakit.datasets.networks import NETWORKS, make_network
 from rcakit.datasets.sizes import SIZES
 from rcakit.datasets.tables import TABLES
 from rcakit.datasets.truth import tell
@@ -29,7 +30,8 @@ def scenarios() -> dict[str, str]:
     'Nothing happens to quality.'
     """
     described = {name: scenario.description for name, scenario in SCENARIOS.items()}
-    return described | {name: story.description for name, story in STORIES.items()}
+    described |= {name: story.description for name, story in STORIES.items()}
+    return described | {name: story.description for name, story in NETWORKS.items()}
 
 
 def make(scenario: str, *, size: str = "small", rng: int | np.random.Generator = 0) -> Dataset:
@@ -77,6 +79,8 @@ def make(scenario: str, *, size: str = "small", rng: int | np.random.Generator =
     _check_choice("size", size, SIZES, "Start with small.")
     if scenario in STORIES:
         return make_decisions(scenario, size=size, seed=_seed(rng))
+    if scenario in NETWORKS:
+        return make_network(scenario, size=size, seed=_seed(rng))
     story = SCENARIOS[scenario]
     world = World(SIZES[size], _seed(rng))
     built = {name: TABLES[name].build(world, story) for name in story.tables}

@@ -69,8 +69,8 @@ def find_lockstep(
     Returns
     -------
     RingResult
-        Shared attributes are targets; ``weight`` is one minus the chance that two actions on the
-        target are that near.
+        Shared attributes are targets; ``weight`` is one minus the chance that others act on the
+        target that near to each other.
 
     Raises
     ------
@@ -81,12 +81,14 @@ def find_lockstep(
 
     Notes
     -----
-    Null hypothesis: the times of a target are dealt at random to the accounts that acted on it.
-    This keeps how busy accounts are, which targets they choose and when a target was popular; it
-    does not keep that accounts share waking hours, so use windows of minutes, not of days. Pairs
-    are tested by a Poisson bound and cut by Benjamini and Hochberg (1995, JRSS B 57(1), p. 293);
-    rings are their connected components. Co-action within a window: Giglietto et al. (2020,
-    Information, Communication & Society 23(6), p. 872).
+    Two null hypotheses must fall. One: each account deals its own hours at random to its targets;
+    this keeps how busy it is and when it is awake. Two: the times of a target are dealt at random
+    to those who acted on it, judged by the actions that are not both of the group itself; this
+    keeps bursts that draw a crowd. Pairs are tested by a Poisson bound and cut by Benjamini and
+    Hochberg (1995, JRSS B 57(1), p. 293) under each; rings are the connected components of what
+    stays. Co-action within a window: Giglietto et al. (2020, Information, Communication & Society
+    23(6), p. 872). Where nobody but the same accounts acts on a target (one live channel and its followers) no
+    yardstick is left, and it does not count.
     """
     repeats = check_integer(min_repeats, "min_repeats", ge=2, hint="One co-action is chance.")
     smallest = check_integer(min_size, "min_size", ge=2)
@@ -105,7 +107,7 @@ def find_lockstep(
             f"The window of {wording.amount(best.span)} seconds was chosen by the data, out of "
             f"{len(spans)}; the error rate is shared among them."
         )
-    rings = _rings(best, _components(best, len(events.names), smallest), known)
+    rings = _rings(best, _components(best.first, best.second, len(events.names), smallest), known)
     return RingResult(
         rings=rings,
         set_aside=(),
@@ -200,7 +202,7 @@ class _Look:
     first: numbers.Ints
     second: numbers.Ints
     qvalue: numbers.Floats
-    chance: numbers.Floats
+    chance: dict[tuple[int, int], float]
     n_candidates: int
     n_dropped: int
 
@@ -300,25 +302,62 @@ def _look(events: _Events, span: float, budget: int, repeats: int, alpha: float)
     if n_dropped:
         inside = kept[events.target]
         events, n_later = events.where(inside), n_later[inside]
-    first, second, n_targets = numbers.pair_counts(
-        events.account, events.target, n_later, at_least=repeats
-    )
+    pairs = numbers.pair_counts(events.account, events.target, n_later, at_least=repeats)
     acts = _acts(events)
-    chance = numbers.simultaneity(events.target, n_later, len(events.targets))
-    expected = numbers.expected_together(first, second, acts, chance)
-    pvalue = numbers.poisson_tail(n_targets, expected)
-    qvalue = _qvalues(pvalue, _family(acts[1], len(events.names)))
+    family = _family(acts[1], len(events.names))
+    by_rhythm = _by_rhythm(pairs, acts, events, span, family)
+    keep = by_rhythm <= alpha
+    strong = pairs[0][keep], pairs[1][keep], pairs[2][keep]
+    by_crowd, chance = _by_crowd(strong, acts, events, n_later, span, family)
+    qvalue = np.maximum(by_rhythm[keep], by_crowd)
     keep = qvalue <= alpha
     return _Look(
         span,
         events,
-        first[keep],
-        second[keep],
+        strong[0][keep],
+        strong[1][keep],
         qvalue[keep],
         chance,
-        n_candidates=len(first),
+        n_candidates=len(pairs[0]),
         n_dropped=n_dropped,
     )
+
+
+def _by_rhythm(
+    pairs: tuple[numbers.Ints, numbers.Ints, numbers.Ints],
+    acts: tuple[numbers.Ints, numbers.Ints, numbers.Ints],
+    events: _Events,
+    span: float,
+    family: float,
+) -> numbers.Floats:
+    """Return q-values of pairs against accounts that deal their own hours to their targets."""
+    first, second, n_targets = pairs
+    common = numbers.common_targets(first, second, acts)
+    expected = numbers.expected_by_rhythm((first, second, common), events.account, events.at, span)
+    return _qvalues(numbers.poisson_tail(n_targets, expected), family)
+
+
+def _by_crowd(
+    pairs: tuple[numbers.Ints, numbers.Ints, numbers.Ints],
+    acts: tuple[numbers.Ints, numbers.Ints, numbers.Ints],
+    events: _Events,
+    n_later: numbers.Ints,
+    span: float,
+    family: float,
+) -> tuple[numbers.Floats, dict[tuple[int, int], float]]:
+    """Return q-values of pairs against how near others act on the same targets, and that chance."""
+    first, second, n_targets = pairs
+    label = _components(first, second, len(events.names), 2)
+    actions = events.account, events.target, events.at
+    cell, chance = numbers.outside_chance(actions, label, n_later, span)
+    n_cells = int(events.target.max(initial=-1)) + 1
+    inside = label[acts[0]] >= 0
+    acts = acts[0][inside], acts[1][inside], acts[2][inside]
+    own = chance[np.searchsorted(cell, label[acts[0]] * n_cells + acts[1])]
+    expected = numbers.common_targets(first, second, acts, own)
+    qvalue = _qvalues(numbers.poisson_tail(n_targets, expected), family)
+    known = dict(zip(zip(acts[0].tolist(), acts[1].tolist(), strict=True), own.tolist(), strict=True))
+    return qvalue, known
 
 
 def _within_budget(
@@ -359,8 +398,11 @@ def _acts(events: _Events) -> tuple[numbers.Ints, numbers.Ints, numbers.Ints]:
     return code[starts] % width, code[starts] // width, n_acts
 
 
-def _components(look: _Look, n_accounts: int, min_size: int) -> numbers.Ints:
-    label = group_labels(look.first, look.second, n_accounts)
+def _components(
+    first: numbers.Ints, second: numbers.Ints, n_accounts: int, min_size: int
+) -> numbers.Ints:
+    """Number the connected components of pairs; -1 outside those that are large enough."""
+    label = group_labels(first, second, n_accounts)
     size = np.bincount(label, minlength=1)
     inside = size[label] >= min_size if n_accounts else np.zeros(0, dtype=np.bool_)
     out = np.full(n_accounts, -1, dtype=np.int64)
@@ -410,7 +452,8 @@ def _ring(
     known: frozenset[str],
 ) -> tuple[tuple[Member, ...], tuple[SharedAttribute, ...], float, int]:
     """Describe one ring: members, targets, score and confirmations."""
-    weight = {int(t): 1.0 - float(look.chance[t]) for t in np.unique(events.target[own])}
+    who, where = events.account[own].tolist(), events.target[own].tolist()
+    weight = {t: 1.0 - look.chance[a, t] for a, t in zip(who, where, strict=True)}
     members = []
     for account in np.unique(events.account[own]).tolist():
         mine = own[events.account[own] == account]

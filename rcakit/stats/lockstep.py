@@ -12,19 +12,22 @@ from numpy.typing import NDArray
 __all__ = [
     "CoActions",
     "co_actions",
+    "common_targets",
     "distinct",
-    "expected_together",
+    "expected_by_rhythm",
     "near_pairs",
+    "outside_chance",
     "pair_counts",
     "pairs_of_events",
     "poisson_tail",
-    "simultaneity",
 ]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _MICRO = 1_000_000
+_HOUR = 3_600.0
+_BLURRED_WINDOWS = 10
 _BLOCK_OF_PAIRS = 4_000_000
 _BLOCK_OF_ROWS = 100_000
 
@@ -191,33 +194,102 @@ def _n_different(pair: Ints, value: Ints, n_pairs: int) -> Ints:
     return np.bincount(different, minlength=n_pairs).astype(np.int64)
 
 
-def simultaneity(target: Ints, n_later: Ints, n_targets: int) -> Floats:
-    """Return per target the chance that two of its events are at most the window apart.
+def outside_chance(
+    events: tuple[Ints, Ints, Floats], label: Ints, near: Ints, window: float
+) -> tuple[Ints, Floats]:
+    """Return, per group and target, how near others act on what the group acted on.
 
     Parameters
     ----------
-    target
-        Events.
-    n_later
+    events
+        Account, target and time of every action, sorted by target and time.
+    label
+        Group per account, -1 for none.
+    near
         Later events on the target within the window, per event (`near_pairs`).
-    n_targets
-        Targets are 0 … n_targets - 1.
+    window
+        Seconds.
+
+    Returns
+    -------
+    cell, chance
+        ``group * n_targets + target`` in order, and the chance that two actions on the target, not
+        both by members, are at most the window apart; 1 where only members act on it.
 
     Notes
     -----
-    This is the time-shuffled null in closed form: when the times of a target are dealt anew to the
-    accounts that acted on it, any two of them are near with exactly this probability. A post that
-    everyone shares within a minute has simultaneity 1 and proves nothing.
+    When the times of a target are dealt anew to the accounts that acted on it, any two of them are
+    near with the same chance. The group itself is left out of it: a ring is often most of what
+    happens on its targets, and must not be its own yardstick. Where a whole crowd acts within the
+    window the chance is near 1, and nobody stands out. One near pair is added to both counts.
     """
-    near = np.bincount(target, n_later, minlength=n_targets)
-    size = np.bincount(target, minlength=n_targets).astype(np.float64)
-    return np.asarray(near / np.maximum(size * (size - 1) / 2, 1.0), dtype=np.float64)
+    account, target, at = events
+    n_targets = int(target.max(initial=-1)) + 1
+    crowd = np.bincount(target, minlength=n_targets).astype(np.float64)
+    n_near = np.bincount(target, near, minlength=n_targets)
+    inside = np.flatnonzero(label[account] >= 0)
+    cell = label[account[inside]] * n_targets + target[inside]
+    order = np.lexsort((at[inside], cell))
+    cell = cell[order]
+    own_near = near_pairs(cell, at[inside][order], window)[1]
+    starts = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]][: len(cell)])
+    if not len(starts):
+        return cell, np.zeros(0)
+    size = np.diff(np.r_[starts, len(cell)]).astype(np.float64)
+    own = np.add.reduceat(own_near, starts)
+    where = cell[starts] % n_targets
+    pairs = crowd[where] * (crowd[where] - 1) / 2 - size * (size - 1) / 2
+    return cell[starts], (n_near[where] - own + 1.0) / (pairs + 1.0)
 
 
-def expected_together(
-    first: Ints, second: Ints, acts: tuple[Ints, Ints, Ints], chance: Floats
+def expected_by_rhythm(
+    pairs: tuple[Ints, Ints, Ints], account: Ints, at: Floats, window: float
 ) -> Floats:
-    """Return on how many targets each pair would act together if times were dealt anew.
+    """Return on how many targets each pair would act together if only its hours were its own.
+
+    Parameters
+    ----------
+    pairs
+        First account, second account, common targets (each with its repetitions).
+    account, at
+        All actions.
+    window
+        Seconds.
+
+    Notes
+    -----
+    Null hypothesis: each account deals its own times at random to its targets, each blurred evenly
+    over an hour before and after (ten windows, where that is more). Two accounts that are awake at
+    the same hours are expected together more often than two that are not.
+    """
+    order = np.lexsort((at, account))
+    account, at = account[order], at[order]
+    n_accounts = int(account.max(initial=-1)) + 1
+    held = np.bincount(account, minlength=n_accounts)
+    starts = np.cumsum(held) - held
+    blur = max(_HOUR, _BLURRED_WINDOWS * window)
+    offset = at - (at.min() if len(at) else 0.0) + blur
+    reach = float(offset.max(initial=0.0)) + 2 * blur + 1.0
+    axis = account * reach + offset
+    first, second, common = pairs
+    expected = np.zeros(len(first))
+    for begin in range(0, len(first), _BLOCK_OF_ROWS):
+        a, b = first[begin : begin + _BLOCK_OF_ROWS], second[begin : begin + _BLOCK_OF_ROWS]
+        row = np.repeat(np.arange(len(a)), held[a])
+        event = np.repeat(starts[a] - (np.cumsum(held[a]) - held[a]), held[a]) + np.arange(len(row))
+        centre = b[row] * reach + offset[event]
+        near = np.searchsorted(axis, centre + blur, side="right")
+        near = near - np.searchsorted(axis, centre - blur, side="left")
+        total = np.bincount(row, near, minlength=len(a))
+        chance = np.minimum(total / (held[a] * held[b]), 1.0) * window / blur
+        expected[begin : begin + len(a)] = chance * common[begin : begin + len(a)]
+    return expected
+
+
+def common_targets(
+    first: Ints, second: Ints, acts: tuple[Ints, Ints, Ints], chance: Floats | None = None
+) -> Floats:
+    """Add up over the targets that two accounts share: 1, or the chance to be near there.
 
     Parameters
     ----------
@@ -226,7 +298,7 @@ def expected_together(
     acts
         Account, target and number of actions, each combination once.
     chance
-        Simultaneity per target.
+        Per row of `acts`: the chance that two actions on the target are near; 1 when left out.
 
     Notes
     -----
@@ -234,19 +306,22 @@ def expected_together(
     """
     import scipy.sparse as sp
 
-    shape = (int(max(acts[0].max(initial=-1), second.max(initial=-1))) + 1, len(chance))
-    is_paired = np.zeros(shape[0], dtype=np.bool_)
+    width = int(max(acts[0].max(initial=-1), second.max(initial=-1))) + 1
+    is_paired = np.zeros(width, dtype=np.bool_)
     is_paired[first] = is_paired[second] = True
-    account, target, n_acts = (column[is_paired[acts[0]]] for column in acts)
+    rows = is_paired[acts[0]]
+    account, target, n_acts = (column[rows] for column in acts)
+    per_row = np.ones(len(account)) if chance is None else n_acts * chance[rows]
+    shape = (width, int(acts[1].max(initial=-1)) + 1)
     acted = sp.csr_array((n_acts.astype(np.float64), (account, target)), shape=shape)
-    weighted = sp.csr_array((n_acts * chance[target], (account, target)), shape=shape)
-    expected = np.zeros(len(first))
+    weighted = sp.csr_array((per_row, (account, target)), shape=shape)
+    total = np.zeros(len(first))
     for begin in range(0, len(first), _BLOCK_OF_ROWS):
         part = slice(begin, begin + _BLOCK_OF_ROWS)
         both = acted[first[part]].multiply(weighted[second[part]]).tocsr()
-        both.data = np.minimum(both.data, 1.0)
-        expected[part] = np.asarray(both.sum(axis=1)).ravel()
-    return expected
+        both.data = np.minimum(both.data, 1.0) if chance is not None else both.data
+        total[part] = np.asarray(both.sum(axis=1)).ravel()
+    return total
 
 
 def poisson_tail(n_observed: Ints, expected: Floats) -> Floats:
