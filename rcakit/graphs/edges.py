@@ -62,8 +62,10 @@ class Edges:
         Attributes with at least so many accounts count for nothing.
     n_accounts, n_edges
         In the whole table, after nulls and repetitions were left out.
-    n_null_rows, n_repeated_rows
-        Rows without account or attribute, and rows that repeat an edge.
+    n_comparable
+        Attributes of at least two accounts that are no hub.
+    n_rows, n_null_rows, n_repeated_rows
+        Rows, rows without account or attribute, and rows that repeat an edge.
     hubs
         One row per attribute type: attribute_type, n_hubs, n_edges, largest.
     """
@@ -77,6 +79,8 @@ class Edges:
     hub_degree: int
     n_accounts: int
     n_edges: int
+    n_comparable: int
+    n_rows: int
     n_null_rows: int
     n_repeated_rows: int
     hubs: "pl.DataFrame"
@@ -138,6 +142,8 @@ def read_edges(
         hub_degree=cap + 1,
         n_accounts=n_accounts,
         n_edges=n_edges,
+        n_comparable=_n_comparable(histogram, cap),
+        n_rows=n_rows,
         n_null_rows=n_rows - n_usable,
         n_repeated_rows=n_usable - n_edges,
         hubs=_hubs(histogram, cap),
@@ -295,6 +301,13 @@ def _cut_down(kept: "pl.DataFrame", *, is_timed: bool) -> "pl.DataFrame":
     else:
         keep = accounts_in_pairs(*codes, int(codes[0].max(initial=-1)) + 1)[codes[0]]
     return kept.filter(pl.Series(keep, dtype=pl.Boolean))
+
+
+def _n_comparable(histogram: "pl.DataFrame", cap: int) -> int:
+    import polars as pl
+
+    telling = histogram.filter(pl.col(_DEGREE).is_between(_LEAST_SHARED, cap))
+    return int(telling["n_attributes"].sum())
 
 
 def _hubs(histogram: "pl.DataFrame", cap: int) -> "pl.DataFrame":

@@ -11,7 +11,10 @@ from rcakit.graphs.edges import Edges
 from rcakit.stats import rings as numbers
 from rcakit.wording import amount, plural, visible
 
-__all__ = ["Member", "Ring", "SetAside", "SharedAttribute", "benign_shapes", "describe"]
+__all__ = ["BELOW_CUT", "Member", "Ring", "SetAside", "SharedAttribute", "benign_shapes", "describe"]
+
+# Kind of sharing that is set aside although no household explains it.
+BELOW_CUT = "group no firmer than a large household"
 
 _UNKNOWN = np.iinfo(np.int64).min
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -299,7 +302,7 @@ def benign_shapes(
     homes = groups.score <= 0
     out.append(
         SetAside(
-            "group no firmer than a large household",
+            BELOW_CUT,
             int(quiet.sum()),
             int(size[quiet].sum()),
             "tied, but ordinary sharing makes such groups too",

@@ -96,7 +96,7 @@ def find_lockstep(
     budget = check_integer(pair_budget, "pair_budget", ge=1000)
     spans = _spans(window)
     known = known_accounts(known_bad)
-    events, notes = _read(data, account, target, time)
+    events, notes, (n_rows, n_missing) = _read(data, account, target, time)
     tried = [_look(events, span, budget, repeats, rate / len(spans)) for span in spans]
     best = max(tried, key=lambda look: len(look.first))  # of equals the first: the shortest window
     if best.n_dropped:
@@ -115,6 +115,8 @@ def find_lockstep(
         expected_false=float(sum(ring.qvalue for ring in rings)),
         max_false_share=rate,
         n_accounts=len(events.names),
+        n_comparable=int((np.bincount(_acts(events)[1], minlength=1) > 1).sum()),
+        missing_share=n_missing / max(n_rows, 1),
         notes=tuple(notes),
         basis="lockstep",
         library=frames.library(data),
@@ -149,7 +151,7 @@ def co_action_edges(
     """
     span = check_number(window, "window", gt=0, hint="Seconds; 60 suits shares and likes.")
     repeats = check_integer(min_repeats, "min_repeats", ge=1)
-    events, _ = _read(data, account, target, time)
+    events = _read(data, account, target, time)[0]
     import polars as pl
 
     found = numbers.co_actions(events.account, events.target, events.at, span)
@@ -216,7 +218,7 @@ def _spans(window: float | str) -> tuple[float, ...]:
     return (check_number(window, "window", gt=0, hint="Seconds; 60 suits shares and likes."),)
 
 
-def _read(data: Any, account: str, target: str, time: str) -> tuple[_Events, list[str]]:
+def _read(data: Any, account: str, target: str, time: str) -> tuple[_Events, list[str], tuple[int, int]]:
     """Bring the three columns home, without nulls and exact repetitions."""
     import polars as pl
 
@@ -244,7 +246,7 @@ def _read(data: Any, account: str, target: str, time: str) -> tuple[_Events, lis
     events = _Events(
         account_code[is_new], target_code[is_new], at[is_new] / 1e6, names, targets
     )
-    return events, notes
+    return events, notes, (table.height, table.height - usable.height)
 
 
 def _in_order(target: numbers.Ints, at: numbers.Ints, account: numbers.Ints) -> numbers.Ints:

@@ -117,6 +117,8 @@ def find_rings(
         expected_false=_expected_among(expected, reported),
         max_false_share=share,
         n_accounts=edges.n_accounts,
+        n_comparable=edges.n_comparable,
+        missing_share=edges.n_null_rows / max(edges.n_rows, 1),
         notes=_notes(edges, hub),
         basis="shared attributes",
         library=frames.library(data),

@@ -66,9 +66,10 @@ _EXCLUSIVE = 0.75
 _APART = 1.0
 _APART_PER_LOG = 1.0
 _APART_PER_LOG_TIMED = 2.6
-# Scores in this window are ordinary life at its largest; the tail is read off there. Above it rings
-# begin. The unit is the evidence of one exclusive attribute, so the window holds for any data.
-_BULK = (1.0, 2.5)
+# Scores in this window are ordinary life at its largest: households that share nearly as much as a
+# ring. The tail above is read off there; rings begin above it. The unit is the evidence of one
+# exclusive attribute, so the window holds for any data.
+_BULK = (-1.5, 0.25)
 # The tail is never taken to fall faster than e-fold per 1/1.5 of score, and the rate starts from
 # five groups' worth of that belief. Ring-free simulations fall faster (about e-fold per 0.5).
 _FALL = 1.5
@@ -584,10 +585,10 @@ def expected_false(score: Floats, benign: Floats, null: Floats, n_null: int) -> 
     -----
     Two kinds of false ring are added up. Chance merges are counted in a degree-preserving null.
     Large households cannot be made by rewiring; their number is read off the data: an exponential
-    tail, fitted to the scores between 1 and 2.5 as a truncated sample, so that rings above the
+    tail, fitted to the scores between -1.5 and 0.25 as a truncated sample, so that rings above the
     window do not enter (maximum likelihood: Deemer and Votaw 1955, Ann. Math. Stat. 26(3),
     p. 498). It is an extrapolation: too low where ordinary sharing has a heavier than exponential
-    tail, too high where many small rings score below 2.5.
+    tail, too high where many small rings score as households do.
     """
     tail = _benign_tail(score, benign)
     chance = count_above(score, null) / max(n_null, 1)
