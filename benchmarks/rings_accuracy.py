@@ -16,7 +16,6 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +152,7 @@ def fraudar(world: World, cap: int, n_blocks: int, rank: str) -> Ranked:
         if not len(account):
             break
         rows, back = np.unique(account, return_inverse=True)
-        columns, column = np.unique(attribute, return_inverse=True)
+        column = np.unique(attribute, return_inverse=True)[1]
         weight = 1 / np.log(np.bincount(column) + 5.0)
         inside, value = dense_block(back, column, weight, len(rows))
         if inside.sum() >= 4:
@@ -221,9 +220,7 @@ def families() -> dict[str, list[tuple]]:
         "fraudar": [(fraudar, c, n, "density") for c in (20, 50) for n in (20, 40)],
     }
     for how in ("leiden", "leiden CPM", "louvain"):
-        grids[how] = [
-            (communities, how, k, c, "evidence") for k in (2, 3) for c in (20, 50)
-        ]
+        grids[how] = [(communities, how, k, c, "evidence") for k in (2, 3) for c in (20, 50)]
     return grids
 
 

@@ -253,9 +253,11 @@ def _engagement(n: int, n_days: int, rings: list[_Ring], seed: int) -> pl.DataFr
         crowd = fans[random.random(len(fans)) < 0.5]
         at = (0.3 + 0.3 * event) * end + random.exponential(90.0, len(crowd))
         parts.append((crowd, np.full(len(crowd), event), at))
-    for ring in rings:
-        if ring.kind == "lockstep":
-            parts.append(_together(ring, n_targets, end, stream(seed, ring.ring_id, "acts")))
+    parts.extend(
+        _together(ring, n_targets, end, stream(seed, ring.ring_id, "acts"))
+        for ring in rings
+        if ring.kind == "lockstep"
+    )
     account, target, at = (np.concatenate(part) for part in zip(*parts, strict=True))
     frame = pl.DataFrame(
         {

@@ -296,10 +296,8 @@ def _cut_down(kept: "pl.DataFrame", *, is_timed: bool) -> "pl.DataFrame":
     account = kept[_ACCOUNT].cast(pl.Enum(kept[_ACCOUNT].unique())).to_physical()
     attribute = kept.select(pl.struct(names).rank("dense") - 1).to_series()
     codes = account.to_numpy().astype(np.int64), attribute.to_numpy().astype(np.int64)
-    if is_timed:
-        keep = in_core(*codes)
-    else:
-        keep = accounts_in_pairs(*codes, int(codes[0].max(initial=-1)) + 1)[codes[0]]
+    n_accounts = int(codes[0].max(initial=-1)) + 1
+    keep = in_core(*codes) if is_timed else accounts_in_pairs(*codes, n_accounts)[codes[0]]
     return kept.filter(pl.Series(keep, dtype=pl.Boolean))
 
 
@@ -336,10 +334,10 @@ def _coded(kept: "pl.DataFrame", *, hub_degree: int, **counts: Any) -> Edges:
     kept = kept.sort("__account", "__attribute")
     kinds = tuple(attributes[_KIND].unique().sort().to_list())
     number = {name: code for code, name in enumerate(kinds)}
-    kind = kept[_KIND].replace_strict(number, return_dtype=pl.Int64) if kinds else kept[_KIND]
+    coded = kept[_KIND].replace_strict(number, return_dtype=pl.Int64) if kinds else kept[_KIND]
     account = kept["__account"].to_numpy().astype(np.int64)
     attribute = kept["__attribute"].to_numpy().astype(np.int64)
-    kind = kind.to_numpy().astype(np.int64) if kinds else np.zeros(0, dtype=np.int64)
+    kind = coded.to_numpy().astype(np.int64) if kinds else np.zeros(0, dtype=np.int64)
     degree = attributes[_DEGREE].to_numpy().astype(np.int64)
     seen, before, until = None, np.zeros(len(account)), np.ones(len(account))
     if _SEEN in kept.columns:

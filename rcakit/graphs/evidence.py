@@ -9,9 +9,17 @@ import numpy as np
 
 from rcakit.graphs.edges import Edges
 from rcakit.stats import rings as numbers
-from rcakit.wording import amount, plural, visible
+from rcakit.wording import amount, name, plural
 
-__all__ = ["BELOW_CUT", "Member", "Ring", "SetAside", "SharedAttribute", "benign_shapes", "describe"]
+__all__ = [
+    "BELOW_CUT",
+    "Member",
+    "Ring",
+    "SetAside",
+    "SharedAttribute",
+    "benign_shapes",
+    "describe",
+]
 
 # Kind of sharing that is set aside although no household explains it.
 BELOW_CUT = "group no firmer than a large household"
@@ -124,12 +132,10 @@ class Ring:
     def reason(self) -> str:
         """Say in words why these accounts are listed; without ids."""
         counted = Counter(item.attribute_type for item in self.shared)
-        kinds = ", ".join(
-            f"{amount(count)} of type {visible(kind)}" for kind, count in counted.most_common(4)
-        )
+        kinds = ", ".join(f"{amount(count)} {name(kind)}" for kind, count in counted.most_common(4))
         text = (
             f"{plural(len(self.core), 'account')} share {plural(len(self.shared), 'attribute')} "
-            f"({kinds}); {round(100 * self.exclusivity)} % of all holders are members; "
+            f"({kinds}); {round(100 * self.exclusivity)} % of their holders are members; "
             f"{plural(self.n_confirmations, 'tie')} more than would join them once"
         )
         return f"{text}{self._burst()}."

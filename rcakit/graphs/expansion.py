@@ -178,7 +178,11 @@ def expand(
             f"{wording.plural(len(seeds), 'account')} that do not. Check the ids, or raise hub_degree."
         )
     score = personalised_pagerank(
-        (edges.account, edges.attribute), edges.traits.weight, start, n_accounts=len(names), damping=walk_on
+        (edges.account, edges.attribute),
+        edges.traits.weight,
+        start,
+        n_accounts=len(names),
+        damping=walk_on,
     )
     score[start] = 0.0
     order = [int(i) for i in np.argsort(-score, kind="stable") if score[i] > 0][:longest]

@@ -1,6 +1,5 @@
 """Which accounts act together, and how do we know? Sharing and lockstep, weighed to one answer."""
 
-import datetime as dt
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from rcakit.stats.proportions import wilson
 from rcakit.validation import refusal
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     import altair as alt
 
 __all__ = ["Investigation", "investigate"]
@@ -33,6 +34,7 @@ _METHOD = (
     "of false ones; repeated actions within seconds, tested against hours and crowds"
 )
 _SAME = 0.5
+_TENTH = 0.1
 _IN_TIMELINE = 10
 
 
@@ -80,7 +82,9 @@ class Investigation(Result):
             ),
             "members": RingResult.tables["members"],
             "evidence": RingResult.tables["evidence"],
-            "timeline": MappingProxyType({"at": "Datetime", "ring_id": "String", "event": "String"}),
+            "timeline": MappingProxyType(
+                {"at": "Datetime", "ring_id": "String", "event": "String"}
+            ),
         }
     )
     shown: ClassVar[tuple[str, ...]] = (
@@ -156,7 +160,9 @@ class Investigation(Result):
         """Name the rings of the other kind that are mostly the same accounts."""
         own = next(ring for ring in self.rings if ring.ring_id == ring_id)
         same = [
-            ring.ring_id for ring in self.rings if ring.ring_id[0] != ring_id[0] and _alike(own, ring)
+            ring.ring_id
+            for ring in self.rings
+            if ring.ring_id[0] != ring_id[0] and _alike(own, ring)
         ]
         return ", ".join(same)
 
@@ -176,14 +182,24 @@ class Investigation(Result):
         inside = {member.account_id for ring in distinct for member in ring.core}
         groups = wording.plural(len(distinct), "group")
         acts = "acts" if len(distinct) == 1 else "act"
-        false = wording.amount(round(self._expected_false(), 1))
+        false = _few(self._expected_false())
         return (
-            f"{groups} of accounts ({wording.plural(len(inside), 'account')} of {n_accounts}) {acts} "
-            f"together beyond what ordinary life brings; about {false} of the groups would be chance."
+            f"{groups} of accounts ({wording.amount(len(inside))} of {n_accounts}) {acts} "
+            f"together beyond what ordinary life brings; {false} of the groups would be chance."
         )
 
     def _expected_false(self) -> float:
         return float(sum(part.expected_false for part in self.parts))
+
+    def _n_inside(self) -> tuple[int, int]:
+        """Count the accounts in rings, and those that stay if the largest rings were the false ones."""
+        from scipy.stats import poisson
+
+        distinct = self._distinct()
+        inside = {member.account_id for ring in distinct for member in ring.core}
+        n_false = int(poisson.ppf(0.975, self._expected_false())) if distinct else 0
+        sizes = sorted((len(ring.core) for ring in distinct), reverse=True)
+        return len(inside), max(len(inside) - sum(sizes[:n_false]), 0)
 
     def _verdict(self) -> Finding:
         if self.verdict == "cannot_tell":
@@ -191,33 +207,29 @@ class Investigation(Result):
                 "verdict",
                 self._claim(),
                 why=f"{self.why_not[:1].upper()}{self.why_not[1:]}.",
-                unit="rings",
+                unit="accounts",
                 method=_METHOD,
                 n_obs=self.shared.n_accounts,
                 verdict=self.verdict,
                 next_steps=("Check that the columns are the ones that were meant.",),
             )
-        from scipy.stats import poisson
-
-        n_rings = len(self._distinct())
-        chance = float(poisson.ppf(0.975, self._expected_false())) if n_rings else 0.0
-        lower = max(n_rings - chance, 0.0)
-        upper = float(n_rings if n_rings else sum(part.n_below_cut for part in self.parts))
+        found, low = self._n_inside()
         return Finding(
             claim=self._claim(),
             kind="verdict",
-            estimate=float(max(n_rings - self._expected_false(), lower)),
-            ci_lower=lower,
-            ci_upper=upper,
-            unit="rings",
+            estimate=float(found),
+            ci_lower=float(low),
+            ci_upper=float(max(found, sum(part.n_below_cut for part in self.parts))),
+            unit="accounts",
             n_obs=self.shared.n_accounts,
             method=_METHOD,
-            caveats=(CAVEAT, CUT) if n_rings else (CUT,),
+            caveats=(CAVEAT, CUT) if found else (CUT,),
             evidence={
+                "n_rings": len(self._distinct()),
                 "n_scored": sum(part.n_candidates for part in self.parts),
                 "max_false_share": self.shared.max_false_share,
             },
-            next_steps=_next_steps(self) if n_rings else (),
+            next_steps=_next_steps(self) if found else (),
             verdict=self.verdict,
         )
 
@@ -299,6 +311,11 @@ def investigate(
     return Investigation(shared, acting, verdict, why_not, key, frames.library(data))
 
 
+def _few(number: float) -> str:
+    """Say an expected number: ``about 1.2``, ``fewer than 0.1``."""
+    return "fewer than 0.1" if number < _TENTH else f"about {wording.amount(round(number, 1))}"
+
+
 def _why_not(shared: RingResult) -> str:
     """Say why the absence of rings means nothing in these data; empty when it means something."""
     if shared.n_accounts < _FEWEST_ACCOUNTS:
@@ -344,7 +361,7 @@ def _firmest(ring: Ring, basis: str) -> Finding:
 
 def _timeline(rows: list[Record]) -> list[Record]:
     """Tell when the first and the last account of each ring joined."""
-    events: list[tuple[dt.datetime, str, str]] = []
+    events: "list[tuple[dt.datetime, str, str]]" = []
     for row in rows:
         size = wording.plural(row["n_accounts"], "account")
         for name, words in (("started_at", "first"), ("ended_at", "last")):
@@ -363,5 +380,7 @@ def _next_steps(found: Investigation) -> tuple[str, ...]:
         steps.insert(0, f"Begin with {', '.join(both[:3])}: seen by sharing and by lockstep.")
     known = [row["ring_id"] for row in found.to_records() if row["known_bad_count"]]
     if known:
-        steps.append(f"Compare {', '.join(known[:3])} with the earlier cases of the known accounts.")
+        steps.append(
+            f"Compare {', '.join(known[:3])} with the earlier cases of the known accounts."
+        )
     return tuple(steps)

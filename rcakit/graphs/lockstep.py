@@ -165,17 +165,7 @@ def co_action_edges(
             "n_targets": found.n_targets,
         }
     )
-    swap = pl.col("account_id") > pl.col("other_id")
-    swapped = {
-        "account_id": "other_id",
-        "other_id": "account_id",
-        "n_actions": "n_other_actions",
-        "n_other_actions": "n_actions",
-    }
-    table = table.filter(pl.col("n_targets") >= repeats).with_columns(
-        pl.when(swap).then(pl.col(other)).otherwise(pl.col(own)).alias(own)
-        for own, other in swapped.items()
-    )
+    table = table.filter(pl.col("n_targets") >= repeats)
     return frames.hand_back(table.sort("account_id", "other_id"), frames.library(data))
 
 
@@ -190,9 +180,7 @@ class _Events:
     targets: "pl.Series"
 
     def where(self, keep: "NDArray[np.bool_]") -> "_Events":
-        return replace(
-            self, account=self.account[keep], target=self.target[keep], at=self.at[keep]
-        )
+        return replace(self, account=self.account[keep], target=self.target[keep], at=self.at[keep])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,7 +206,9 @@ def _spans(window: float | str) -> tuple[float, ...]:
     return (check_number(window, "window", gt=0, hint="Seconds; 60 suits shares and likes."),)
 
 
-def _read(data: Any, account: str, target: str, time: str) -> tuple[_Events, list[str], tuple[int, int]]:
+def _read(
+    data: Any, account: str, target: str, time: str
+) -> tuple[_Events, list[str], tuple[int, int]]:
     """Bring the three columns home, without nulls and exact repetitions."""
     import polars as pl
 
@@ -243,9 +233,7 @@ def _read(data: Any, account: str, target: str, time: str) -> tuple[_Events, lis
     if not is_new.all():
         repeated = wording.plural(int((~is_new).sum()), "row")
         notes.append(f"{repeated} repeat an action and count once.")
-    events = _Events(
-        account_code[is_new], target_code[is_new], at[is_new] / 1e6, names, targets
-    )
+    events = _Events(account_code[is_new], target_code[is_new], at[is_new] / 1e6, names, targets)
     return events, notes, (table.height, table.height - usable.height)
 
 
@@ -266,12 +254,11 @@ def _in_order(target: numbers.Ints, at: numbers.Ints, account: numbers.Ints) -> 
 
 
 def _codes(values: "pl.Series") -> tuple[numbers.Ints, "pl.Series"]:
-    """Number values from zero; the names are in the order of the numbers."""
+    """Number values in the order of their names, so that the order of rows changes nothing."""
     import polars as pl
 
-    names = values.unique()
-    order = pl.Enum(names)
-    return values.cast(order).to_physical().to_numpy().astype(np.int64), names
+    names = values.unique().sort()
+    return values.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64), names
 
 
 def _table(data: Any, account: str, target: str, time: str) -> "pl.DataFrame":
@@ -358,13 +345,13 @@ def _by_crowd(
     own = chance[np.searchsorted(cell, label[acts[0]] * n_cells + acts[1])]
     expected = numbers.common_targets(first, second, acts, own)
     qvalue = _qvalues(numbers.poisson_tail(n_targets, expected), family)
-    known = dict(zip(zip(acts[0].tolist(), acts[1].tolist(), strict=True), own.tolist(), strict=True))
+    known = dict(
+        zip(zip(acts[0].tolist(), acts[1].tolist(), strict=True), own.tolist(), strict=True)
+    )
     return qvalue, known
 
 
-def _within_budget(
-    events: _Events, n_later: numbers.Ints, budget: int
-) -> "NDArray[np.bool_]":
+def _within_budget(events: _Events, n_later: numbers.Ints, budget: int) -> "NDArray[np.bool_]":
     """Tell which targets stay when the busiest are left out until the pairs fit the budget."""
     per_target = np.bincount(events.target, n_later, minlength=len(events.targets))
     fits = np.ones(len(per_target), dtype=np.bool_)
@@ -464,7 +451,7 @@ def _ring(
         name = events.names[account]
         members.append(Member(name, len(held), math.fsum(held), first, name in known))
     shared = []
-    for target in weight:
+    for target, value in weight.items():
         there = np.unique(events.account[own[events.target[own] == target]])
         shared.append(
             SharedAttribute(
@@ -472,7 +459,7 @@ def _ring(
                 events.targets[target],
                 len(there),
                 int(total[target]),
-                weight[target],
+                value,
                 tuple(sorted(events.names[a] for a in there.tolist())),
             )
         )

@@ -243,7 +243,7 @@ def outside_chance(
 
 
 def expected_by_rhythm(
-    pairs: tuple[Ints, Ints, Ints], account: Ints, at: Floats, window: float
+    pairs: tuple[Ints, Ints, Floats], account: Ints, at: Floats, window: float
 ) -> Floats:
     """Return on how many targets each pair would act together if only its hours were its own.
 

@@ -71,10 +71,11 @@ _APART_PER_LOG_TIMED = 2.6
 # exclusive attribute, so the window holds for any data.
 _BULK = (-1.5, 0.25)
 # The tail is never taken to fall faster than e-fold per 1/1.5 of score, and the rate starts from
-# five groups' worth of that belief. Ring-free simulations fall faster (about e-fold per 0.5).
+# five groups' worth of that belief; nor slower than e-fold per 1/0.75, so that households that are
+# all alike do not look like a flat tail. Ring-free simulations fall by e per 0.4.
 _FALL = 1.5
 _PRIOR_GROUPS = 5.0
-_SLOWEST_FALL = 0.05
+_SLOWEST_FALL = 0.75
 _HALVINGS = 40
 
 # Accounts whose pairs are counted at once, and pairs that are listed at once.
@@ -415,9 +416,7 @@ def group_evidence(
     )
 
 
-def _cells(
-    label: Ints, sightings: Sightings, n_attributes: int
-) -> tuple[Ints, Ints, Ints, Floats]:
+def _cells(label: Ints, sightings: Sightings, n_attributes: int) -> tuple[Ints, Ints, Ints, Floats]:
     """Return group, attribute, holders and width in time of everything that members share."""
     inside = np.flatnonzero(label[sightings.account] >= 0)
     cell = label[sightings.account[inside]] * n_attributes + sightings.attribute[inside]
@@ -438,9 +437,8 @@ def _cells(
 def _household(group: Ints, kind: Ints, term: Floats, n_groups: int) -> Floats:
     """Add up the strongest term and half of the strongest of every other type."""
     n_kinds = int(kind.max(initial=0)) + 1
-    best = np.zeros(n_groups * n_kinds)
-    np.maximum.at(best, group * n_kinds + kind, term)
-    best = best.reshape(n_groups, n_kinds)
+    best = np.zeros((n_groups, n_kinds))
+    np.maximum.at(best, (group, kind), term)
     most = best.max(axis=1) if n_groups else np.zeros(0)
     return np.asarray(most + _OTHER_TYPES * (best.sum(axis=1) - most), dtype=np.float64)
 
@@ -512,9 +510,7 @@ def _worth_a_look(
     of_pair = kept[first]
     small = number[first[of_pair]], number[second[of_pair]], evidence[of_pair]
     inside = sightings.where(kept[sightings.account])
-    renumbered = Sightings(
-        number[inside.account], inside.attribute, inside.before, inside.until
-    )
+    renumbered = Sightings(number[inside.account], inside.attribute, inside.before, inside.until)
     return local, small, renumbered
 
 
@@ -658,6 +654,4 @@ def rewire(sightings: Sightings, traits: Traits, random: np.random.Generator) ->
     cell = sightings.account[source] * width + sightings.attribute
     cell, first = np.unique(cell, return_index=True)
     source = source[first]
-    return Sightings(
-        cell // width, cell % width, sightings.before[source], sightings.until[source]
-    )
+    return Sightings(cell // width, cell % width, sightings.before[source], sightings.until[source])
