@@ -1,17 +1,21 @@
 """How well are planted rings found, beside tuned peers, on worlds that no method has seen?
 
-    python benchmarks/rings_accuracy.py > benchmarks/results/rings_accuracy.md
+    python benchmarks/rings_accuracy.py tune  --camouflage 1 --peers components leiden
+    python benchmarks/rings_accuracy.py run   --camouflage 1 --size 50000 --seeds 1000 1010
+    python benchmarks/rings_accuracy.py report > benchmarks/results/rings_accuracy.md
 
-Peers are tuned on seeds 0-4 (method, cap, rank and threshold; best mean F1) and frozen; all
-methods then run on seeds 1000 onwards. A group of four or more accounts matches a ring when their
-Jaccard overlap is at least a half. Needs igraph for Leiden and Louvain.
+Peers are tuned on seeds 0-4 (method, cap, rank and threshold; best mean F1) and frozen in
+``results/rings_peers.json``; all methods then run on seeds 1000 onwards, and every run adds its rows
+to ``results/rings_accuracy_rows.csv``. A group of four or more accounts matches a ring when their
+Jaccard overlap is at least a half. Needs igraph (Leiden, Louvain), splink and numba (FRAUDAR).
 """
 
 import argparse
+import csv
+import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +28,11 @@ from ring_simulator import Simulation, simulate
 
 from rcakit.graphs import find_rings
 
+RESULTS = Path(__file__).parent / "results"
+PEERS, ROWS = RESULTS / "rings_peers.json", RESULTS / "rings_accuracy_rows.csv"
 TUNING = range(5)
-FIRST_SEED = 1000
 CAPS = (10, 20, 50)
+SHARES = (0.05, 0.1, 0.2)
 Ranked = tuple[list[np.ndarray], np.ndarray]
 
 
@@ -108,8 +114,59 @@ def communities(world: World, how: str, k: int, cap: int, rank: str) -> Ranked:
     return ranked(world, groups_of(label), rank)
 
 
-def rcakit_rings(world: World, share: float) -> Ranked:
-    """Run the room's public call; labels come back from its tables."""
+def splink_clusters(world: World, cap: int, bits: float, rank: str) -> Ranked:
+    """Cluster pairs with Splink where their Fellegi-Sunter weight, log2(accounts / degree), is high."""
+    import splink
+    from splink.clustering import cluster_pairwise_predictions_at_threshold
+
+    weight = np.sqrt(np.log2(world.n / np.maximum(world.degree, 2)))
+    table = world.table(cap) @ sp.diags_array(weight)
+    pairs = sp.triu(table @ table.T, k=1).tocoo()
+    keep = pairs.data >= bits
+    edges = pl.DataFrame(
+        {
+            "unique_id_l": pairs.coords[0][keep],
+            "unique_id_r": pairs.coords[1][keep],
+            "match_probability": 1.0,
+        }
+    )
+    used = np.unique(np.concatenate([pairs.coords[0][keep], pairs.coords[1][keep]]))
+    nodes = pl.DataFrame({"unique_id": used})
+    found = cluster_pairwise_predictions_at_threshold(
+        nodes.to_pandas(), edges.to_pandas(), splink.DuckDBAPI(), "unique_id",
+        threshold_match_probability=0.5,
+    ).as_pandas_dataframe()  # fmt: skip
+    label = np.full(world.n, -1)
+    label[found["unique_id"].to_numpy()] = found["cluster_id"].to_numpy()
+    return ranked(world, groups_of(label), rank)
+
+
+def fraudar(world: World, cap: int, n_blocks: int, rank: str) -> Ranked:
+    """Peel dense blocks greedily, columns weighted by 1 / log(degree + 5), one after the other."""
+    from rings_peeling import dense_block
+
+    table = world.table(cap).tocoo()
+    account, attribute = table.coords[0].astype(np.int64), table.coords[1].astype(np.int64)
+    groups, density = [], []
+    for _ in range(n_blocks):
+        if not len(account):
+            break
+        rows, back = np.unique(account, return_inverse=True)
+        column = np.unique(attribute, return_inverse=True)[1]
+        weight = 1 / np.log(np.bincount(column) + 5.0)
+        inside, value = dense_block(back, column, weight, len(rows))
+        if inside.sum() >= 4:
+            groups.append(rows[inside])
+            density.append(value)
+        gone = inside[back]
+        account, attribute = account[~gone], attribute[~gone]
+    if rank == "density":
+        return groups, np.array(density)
+    return ranked(world, groups, rank)
+
+
+def rcakit_rings(world: World, share: float) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Run the room's public call; return accounts, scores and q-values from its result."""
     result = find_rings(
         world.simulation.edges,
         account="account_id",
@@ -119,7 +176,8 @@ def rcakit_rings(world: World, share: float) -> Ranked:
         max_false_share=share,
     )
     groups = [np.array([int(m.account_id[1:]) for m in ring.core]) for ring in result.rings]
-    return groups, np.array([ring.score for ring in result.rings])
+    scores = np.array([ring.score for ring in result.rings])
+    return groups, scores, np.array([ring.qvalue for ring in result.rings])
 
 
 def hits(world: World, found: Ranked) -> np.ndarray:
@@ -151,123 +209,154 @@ def f1(hit: np.ndarray, n_rings: int) -> float:
     return float(2 * hit.sum() / max(len(hit) + n_rings, 1))
 
 
-def families() -> dict[str, list[Callable[[World], Ranked]]]:
-    """The configurations of each peer."""
-
-    def bind(call: Callable[..., Ranked], *given: object) -> Callable[[World], Ranked]:
-        return lambda world: call(world, *given)
-
-    ranks = ("size", "evidence")
-    grids: dict[str, list[Callable[[World], Ranked]]] = {
-        "components": [bind(components, k, c, r) for k in (2, 3) for c in CAPS for r in ranks]
+def families() -> dict[str, list[tuple]]:
+    """The configurations of each peer: a function and what it is given after the world."""
+    both = ("size", "evidence")
+    grids: dict[str, list[tuple]] = {
+        "components": [(components, k, c, r) for k in (2, 3) for c in CAPS for r in both],
+        "splink": [
+            (splink_clusters, c, b, "evidence") for c in (20, 50) for b in (22.0, 26.0, 30.0, 36.0)
+        ],
+        "fraudar": [(fraudar, c, n, "density") for c in (20, 50) for n in (20, 40)],
     }
     for how in ("leiden", "leiden CPM", "louvain"):
-        grids[how] = [bind(communities, how, k, c, r) for k in (2, 3) for c in CAPS for r in ranks]
+        grids[how] = [(communities, how, k, c, "evidence") for k in (2, 3) for c in (20, 50)]
     return grids
 
 
-def tune(
-    n: int, camouflage: float, names: list[str]
-) -> dict[str, tuple[Callable[[World], Ranked], float]]:
+def tune(camouflage: float, names: list[str]) -> None:
     """Choose configuration and score threshold per peer on the tuning seeds."""
-    worlds = [World(simulate(n, camouflage=camouflage, rng=seed)) for seed in TUNING]
-    chosen = {}
+    worlds = [World(simulate(50_000, camouflage=camouflage, rng=seed)) for seed in TUNING]
+    chosen = json.loads(PEERS.read_text("utf-8")) if PEERS.exists() else {}
     for name in names:
-        grid = families()[name]
-        best = (-1.0, grid[0], 0.0)
-        for call in grid:
-            runs = [(call(world), world) for world in worlds]
+        best = (-1.0, 0, 0.0)
+        for number, (call, *given) in enumerate(families()[name]):
+            runs = [(call(world, *given), world) for world in worlds]
             lists = [(hits(w, f), np.sort(f[1])[::-1], len(w.simulation.kinds)) for f, w in runs]
             scores = np.unique(np.concatenate([s for _, s, _ in lists]))
             for bar in scores[:: max(len(scores) // 60, 1)]:
-                mean = np.mean([f1(h[s >= bar], m) for h, s, m in lists])
-                best = max(best, (float(mean), call, float(bar)), key=lambda item: item[0])
-        chosen[name] = best[1:]
-    return chosen
+                mean = float(np.mean([f1(h[s >= bar], m) for h, s, m in lists]))
+                best = max(best, (mean, number, float(bar)))
+        setting = [str(part) for part in families()[name][best[1]][1:]]
+        chosen[f"{name} {camouflage:g}"] = {
+            "configuration": best[1],
+            "setting": ", ".join(setting),
+            "threshold": best[2],
+            "tuning F1": round(best[0], 3),
+        }
+        print(name, camouflage, chosen[f"{name} {camouflage:g}"], flush=True)
+        PEERS.write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")
 
 
-def compare(n: int, camouflage: float, seeds: range, peers: dict) -> Iterator[dict]:
-    """Run every method on unseen seeds."""
+def run(n: int, camouflage: float, seeds: range, names: list[str]) -> None:
+    """Run rcakit and the frozen peers on unseen seeds and add a row for each."""
+    frozen = json.loads(PEERS.read_text("utf-8"))
     for seed in seeds:
         world = World(simulate(n, camouflage=camouflage, rng=seed))
-        n_rings = len(world.simulation.kinds)
-        for name, (call, bar) in peers.items():
-            found = call(world)
+        n_rings, rows = len(world.simulation.kinds), []
+        for name in names:
+            peer = frozen[f"{name} {camouflage:g}"]
+            call, *given = families()[name][peer["configuration"]]
+            found = call(world, *given)
             hit, score = hits(world, found), np.sort(found[1])[::-1]
-            kept = hit[score >= bar]
-            yield {
-                "method": name,
-                "seed": seed,
-                "f1": f1(kept, n_rings),
-                "n": len(kept),
-                "false": int((~kept).sum()),
-                "ap": average_precision(hit, n_rings),
-            }
-        full = rcakit_rings(world, 0.999)
-        ap = average_precision(hits(world, full), n_rings)
-        for share in (0.05, 0.1, 0.2):
-            hit = hits(world, rcakit_rings(world, share))
-            yield {
-                "method": f"rcakit {share:.2f}",
-                "seed": seed,
-                "f1": f1(hit, n_rings),
-                "n": len(hit),
-                "false": int((~hit).sum()),
-                "ap": ap,
-            }
+            ap = average_precision(hit, n_rings)
+            rows.append((name, hit[score >= peer["threshold"]], ap))
+        groups, score, qvalue = rcakit_rings(world, 0.999)
+        hit = hits(world, (groups, score))
+        ap = average_precision(hit, n_rings)
+        qvalue = qvalue[np.argsort(-score, kind="stable")]
+        rows += [(f"rcakit {share:.2f}", hit[qvalue <= share], ap) for share in SHARES]
+        _keep([_row(n, camouflage, seed, *row, n_rings) for row in rows])
+        if camouflage == 1:
+            free = World(simulate(n, n_rings=0, rng=seed))
+            found = rcakit_rings(free, 0.1)[0]
+            _keep([_row(n, 0, seed, "ring-free", np.zeros(len(found), bool), 0.0, 0)])
 
 
-def table(rows: list[dict]) -> None:
-    """Print means, realised false share, and paired differences to the best peer."""
-    by = defaultdict(list)
+def _row(
+    n: int, camouflage: float, seed: int, method: str, hit: np.ndarray, ap: float, n_rings: int
+) -> list:
+    value = f1(hit, n_rings)
+    return [n, camouflage, seed, method, round(value, 5), round(ap, 5), len(hit), int((~hit).sum())]
+
+
+def _keep(rows: list[list]) -> None:
+    with ROWS.open("a", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
     for row in rows:
-        by[row["method"]].append(row)
-    peers = [name for name in by if not name.startswith("rcakit")]
-    best = {key: max(peers, key=lambda m: np.mean([r[key] for r in by[m]])) for key in ("f1", "ap")}
-    print(
-        "| method | ring F1 | average precision | found | false share | F1 less best peer (95 %) | AP less best peer (95 %) |"
-    )
+        print(*row, flush=True)
+
+
+def report() -> None:
+    """Print means, realised false share, and paired differences to the best peer."""
+    with ROWS.open(encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    by: dict[tuple, dict] = defaultdict(lambda: defaultdict(dict))
+    for n, camouflage, seed, method, *numbers in rows:
+        by[int(n), float(camouflage)][method][int(seed)] = [float(x) for x in numbers]
+    print("# Rings beside tuned peers, on seeds that nothing was tuned on\n")
+    print("By `python benchmarks/rings_accuracy.py report`, from the rows of `run`.\n")
+    for (n, camouflage), methods in sorted(by.items(), key=lambda item: (item[0][1], item[0][0])):
+        if camouflage == 0:
+            _free(n, methods["ring-free"])
+        else:
+            _table(n, camouflage, methods)
+    print("\n## How the peers were set, on seeds 0-4\n")
+    print("| peer and camouflage | setting | threshold | F1 there |\n|---|---|---|---|")
+    for name, peer in json.loads(PEERS.read_text("utf-8")).items():
+        bar = peer["threshold"]
+        print(f"| {name} | {peer['setting']} | {bar:.2f} | {peer['tuning F1']} |")
+
+
+def _free(n: int, runs: dict[int, list[float]]) -> None:
+    found = sum(run[2] for run in runs.values())
+    rate = found / (n * len(runs)) * 100_000
+    print(f"Without rings, {n:,} accounts, {len(runs)} worlds: {found:.0f} rings, ", end="")
+    print(f"{rate:.2f} per 100,000 accounts.\n")
+
+
+def _table(n: int, camouflage: float, methods: dict[str, dict[int, list[float]]]) -> None:
+    seeds = sorted(set.intersection(*(set(runs) for runs in methods.values())))
+    peers = [name for name in methods if not name.startswith("rcakit")]
+    mean = {m: np.mean([runs[s] for s in seeds], axis=0) for m, runs in methods.items()}
+    best = [max(peers, key=lambda m, i=i: mean[m][i]) for i in (0, 1)]
+    print(f"\n## {n:,} accounts, camouflage {camouflage:g}, {len(seeds)} seeds\n")
+    print("| method | ring F1 | average precision | found | false share ", end="")
+    print("| F1 less best peer (95 %) | AP less best peer (95 %) |")
     print("|---|---|---|---|---|---|---|")
-    for name, runs in by.items():
-        cells = [f"{np.mean([r[k] for r in runs]):.3f}" for k in ("f1", "ap")]
-        n, false = sum(r["n"] for r in runs), sum(r["false"] for r in runs)
-        cells += [f"{n / len(runs):.1f}", f"{false / max(n, 1):.3f}"]
-        for key in ("f1", "ap"):
-            gap = np.array([a[key] - b[key] for a, b in zip(runs, by[best[key]], strict=True)])
-            half = 2.09 * gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.nan
-            cells.append(
-                f"{gap.mean():+.3f} ({gap.mean() - half:+.3f} to {gap.mean() + half:+.3f})"
-            )
+    for name, runs in methods.items():
+        found, false = mean[name][2], mean[name][3]
+        cells = [f"{mean[name][0]:.3f}", f"{mean[name][1]:.3f}", f"{found:.1f}"]
+        cells.append(f"{false / max(found, 1e-9):.3f}")
+        for i in (0, 1):
+            gap = np.array([runs[s][i] - methods[best[i]][s][i] for s in seeds])
+            half = _T95 * gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.nan
+            low, high = gap.mean() - half, gap.mean() + half
+            cells.append(f"{gap.mean():+.3f} ({low:+.3f} to {high:+.3f})")
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 
+# Student's t at 97.5 % with 19 degrees of freedom.
+_T95 = 2.093
+
+
 def main() -> None:
-    """Print the tables."""
+    """Tune, run or report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[50_000, 200_000])
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--camouflage", type=float, nargs="+", default=[1.0, 3.0])
+    parser.add_argument("what", choices=("tune", "run", "report"))
+    parser.add_argument("--size", type=int, default=50_000)
+    parser.add_argument("--seeds", type=int, nargs=2, default=(1000, 1020))
+    parser.add_argument("--camouflage", type=float, default=1.0)
     parser.add_argument("--peers", nargs="+", default=list(families()), choices=list(families()))
     given = parser.parse_args()
-    seeds = range(FIRST_SEED, FIRST_SEED + given.seeds)
-    for camouflage in given.camouflage:
-        peers = tune(50_000, camouflage, given.peers)
-        for n in given.sizes:
-            began = time.time()
-            rows = list(compare(n, camouflage, seeds, peers))
-            print(f"\n## {n:,} accounts, camouflage {camouflage:g}, {len(seeds)} seeds\n")
-            table(rows)
-            print(f"\n{time.time() - began:.0f} s", flush=True)
-    print("\n## Without rings\n")
-    for n in given.sizes:
-        found = []
-        for seed in seeds:
-            simulation = simulate(n, n_rings=0, rng=seed)
-            found.append(len(rcakit_rings(World(simulation), 0.1)[0]))
-        rate = sum(found) / (n * len(seeds)) * 100_000
-        print(
-            f"- {n:,} accounts: {sum(found)} rings in {len(seeds)} worlds, {rate:.2f} per 100,000 accounts"
-        )
+    began = time.time()
+    if given.what == "tune":
+        tune(given.camouflage, given.peers)
+    elif given.what == "run":
+        run(given.size, given.camouflage, range(*given.seeds), given.peers)
+    else:
+        report()
+    print(f"{time.time() - began:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,25 @@
 """Make a data set: the one door to the generator."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import numpy as np
 
 from rcakit.datasets.catalogue import SCENARIOS
 from rcakit.datasets.dataset import Dataset
+from rcakit.datasets.networks import NETWORKS, make_network
 from rcakit.datasets.process_changes import TRIALS, make_trial
 from rcakit.datasets.sizes import SIZES
 from rcakit.datasets.tables import TABLES
 from rcakit.datasets.truth import tell
 from rcakit.datasets.world import World
 from rcakit.errors import ParameterError
+
+# Stories that share neither tables nor calendar with the reports: process changes, networks.
+_OTHER_WORLDS: tuple[tuple[Mapping[str, Any], Callable[..., Dataset]], ...] = (
+    (TRIALS, make_trial),
+    (NETWORKS, make_network),
+)
 
 
 def scenarios() -> dict[str, str]:
@@ -29,7 +37,9 @@ def scenarios() -> dict[str, str]:
     'Nothing happens to quality.'
     """
     described = {name: scenario.description for name, scenario in SCENARIOS.items()}
-    return described | {name: trial.description for name, trial in TRIALS.items()}
+    for stories, _ in _OTHER_WORLDS:
+        described |= {name: story.description for name, story in stories.items()}
+    return described
 
 
 def make(scenario: str, *, size: str = "small", rng: int | np.random.Generator = 0) -> Dataset:
@@ -75,8 +85,9 @@ def make(scenario: str, *, size: str = "small", rng: int | np.random.Generator =
         "scenario", scenario, sorted(scenarios()), "rcakit.datasets.scenarios() describes each."
     )
     _check_choice("size", size, SIZES, "Start with small.")
-    if scenario in TRIALS:
-        return make_trial(scenario, size=size, seed=_seed(rng))
+    for stories, make_other in _OTHER_WORLDS:
+        if scenario in stories:
+            return make_other(scenario, size=size, seed=_seed(rng))
     story = SCENARIOS[scenario]
     world = World(SIZES[size], _seed(rng))
     built = {name: TABLES[name].build(world, story) for name in story.tables}

@@ -1,7 +1,8 @@
 """The door of the room: which edges of accounts and attributes count, and what was left out?
 
-Hubs are dropped and pairs are counted where the rows live; only the edges of accounts that share
-at least two attributes with someone come home.
+Hubs are dropped where the rows live. Without times pairs are counted there too, and only the edges
+of accounts that share two attributes with someone come home; with times one attribute may do, and
+the edges come home that are part of a cycle (the 2-core).
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,15 @@ from numpy.typing import NDArray
 
 from rcakit import frames
 from rcakit.errors import SchemaError
-from rcakit.stats.rings import accounts_in_pairs, degree_cap
+from rcakit.stats.rings import (
+    Sightings,
+    Traits,
+    accounts_in_pairs,
+    attribute_weight,
+    degree_cap,
+    in_core,
+    moments,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,8 +45,10 @@ class Edges:
 
     Attributes
     ----------
-    account, attribute, kind
-        Codes per edge, each combination once, shape ``(edges,)``.
+    sightings
+        Account and attribute per edge, each combination once, and its place in time.
+    traits
+        Degree, type and weight per attribute.
     seen_at
         First sighting per edge in microseconds since 1970 (UTC), or None without times; the
         smallest integer stands for unknown.
@@ -51,15 +62,16 @@ class Edges:
         Attributes with at least so many accounts count for nothing.
     n_accounts, n_edges
         In the whole table, after nulls and repetitions were left out.
-    n_null_rows, n_repeated_rows
-        Rows without account or attribute, and rows that repeat an edge.
+    n_comparable
+        Attributes of at least two accounts that are no hub.
+    n_rows, n_null_rows, n_repeated_rows
+        Rows, rows without account or attribute, and rows that repeat an edge.
     hubs
         One row per attribute type: attribute_type, n_hubs, n_edges, largest.
     """
 
-    account: NDArray[np.int64]
-    attribute: NDArray[np.int64]
-    kind: NDArray[np.int64]
+    sightings: Sightings
+    traits: Traits
     seen_at: NDArray[np.int64] | None
     account_ids: "pl.Series"
     attributes: "pl.DataFrame"
@@ -67,14 +79,21 @@ class Edges:
     hub_degree: int
     n_accounts: int
     n_edges: int
+    n_comparable: int
+    n_rows: int
     n_null_rows: int
     n_repeated_rows: int
     hubs: "pl.DataFrame"
 
     @property
-    def degree(self) -> NDArray[np.int64]:
-        """Accounts per attribute in the whole table."""
-        return self.attributes[_DEGREE].to_numpy().astype(np.int64)
+    def account(self) -> NDArray[np.int64]:
+        """Account per edge."""
+        return self.sightings.account
+
+    @property
+    def attribute(self) -> NDArray[np.int64]:
+        """Attribute per edge."""
+        return self.sightings.attribute
 
 
 def read_edges(
@@ -115,13 +134,16 @@ def read_edges(
         budget=pair_budget,
         highest=hub_degree - 1,
     )
-    kept = _kept(edges, degree, cap, in_engine=in_engine)
-    home = _home(kept)
+    home = _home(_kept(edges, degree, cap, in_engine=in_engine, is_timed=time is not None))
+    if time is not None or not in_engine:
+        home = _cut_down(home, is_timed=time is not None)
     return _coded(
-        home if in_engine else _in_pairs(home),
+        home,
         hub_degree=cap + 1,
         n_accounts=n_accounts,
         n_edges=n_edges,
+        n_comparable=_n_comparable(histogram, cap),
+        n_rows=n_rows,
         n_null_rows=n_rows - n_usable,
         n_repeated_rows=n_usable - n_edges,
         hubs=_hubs(histogram, cap),
@@ -236,16 +258,20 @@ def _edges(rows: Any, *, in_engine: bool) -> Any:
     return edges if in_engine else edges.collect().lazy()
 
 
-def _kept(edges: Any, degree: Any, cap: int, *, in_engine: bool) -> Any:
-    """Drop attributes of one account and hubs; keep accounts that share two attributes."""
+def _kept(edges: Any, degree: Any, cap: int, *, in_engine: bool, is_timed: bool) -> Any:
+    """Drop attributes of one account and hubs; in an engine also what cannot be in a ring."""
     import narwhals as nw
 
     telling = degree.filter(nw.col(_DEGREE) >= _LEAST_SHARED, nw.col(_DEGREE) <= cap)
     kept = edges.join(telling, on=[_KIND, _ATTRIBUTE], how="inner")
     if not in_engine:
-        return kept  # pairs are counted on codes
-    paired = _accounts_in_pairs(kept)
-    return kept.join(paired, on=[_ACCOUNT], how="inner")
+        return kept  # the rest is done on codes
+    if not is_timed:
+        return kept.join(_accounts_in_pairs(kept), on=[_ACCOUNT], how="inner")
+    for by in ([_ACCOUNT], [_KIND, _ATTRIBUTE], [_ACCOUNT]):
+        held = kept.group_by(*by).agg(_count("n_held")).filter(nw.col("n_held") > 1)
+        kept = kept.join(held.select(*by), on=by, how="inner")
+    return kept
 
 
 def _accounts_in_pairs(kept: Any) -> Any:
@@ -262,24 +288,24 @@ def _accounts_in_pairs(kept: Any) -> Any:
     return counted.filter(nw.col("n_shared") >= _LEAST_SHARED).select(_ACCOUNT).unique()
 
 
-def _in_pairs(kept: "pl.DataFrame") -> "pl.DataFrame":
-    """Keep the accounts that share at least two attributes with one other account."""
+def _cut_down(kept: "pl.DataFrame", *, is_timed: bool) -> "pl.DataFrame":
+    """Keep what can be in a ring: with times the 2-core, else accounts in pairs."""
     import polars as pl
 
-    accounts = kept[_ACCOUNT].cast(pl.Categorical).to_physical().to_numpy().astype(np.int64)
-    named = kept.select(pl.concat_str(_KIND, _ATTRIBUTE, separator="\x1f")).to_series()
-    attributes = named.cast(pl.Categorical).to_physical().to_numpy().astype(np.int64)
-    account, attribute = _dense(accounts), _dense(attributes)
-    n_accounts = int(account.max(initial=-1)) + 1
-    paired = accounts_in_pairs(account, attribute, n_accounts)
-    return kept.filter(pl.Series(paired[account]))
+    names = [_KIND, _ATTRIBUTE]
+    account = kept[_ACCOUNT].cast(pl.Enum(kept[_ACCOUNT].unique())).to_physical()
+    attribute = kept.select(pl.struct(names).rank("dense") - 1).to_series()
+    codes = account.to_numpy().astype(np.int64), attribute.to_numpy().astype(np.int64)
+    n_accounts = int(codes[0].max(initial=-1)) + 1
+    keep = in_core(*codes) if is_timed else accounts_in_pairs(*codes, n_accounts)[codes[0]]
+    return kept.filter(pl.Series(keep, dtype=pl.Boolean))
 
 
-def _dense(code: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Renumber codes from zero without gaps, in linear time."""
-    used = np.zeros(int(code.max(initial=-1)) + 1, dtype=np.int64)
-    used[code] = 1
-    return (np.cumsum(used) - 1)[code]
+def _n_comparable(histogram: "pl.DataFrame", cap: int) -> int:
+    import polars as pl
+
+    telling = histogram.filter(pl.col(_DEGREE).is_between(_LEAST_SHARED, cap))
+    return int(telling["n_attributes"].sum())
 
 
 def _hubs(histogram: "pl.DataFrame", cap: int) -> "pl.DataFrame":
@@ -297,7 +323,7 @@ def _hubs(histogram: "pl.DataFrame", cap: int) -> "pl.DataFrame":
     )
 
 
-def _coded(kept: "pl.DataFrame", **counts: Any) -> Edges:
+def _coded(kept: "pl.DataFrame", *, hub_degree: int, **counts: Any) -> Edges:
     """Give accounts, attributes and types numbers in the order of their names."""
     import polars as pl
 
@@ -308,18 +334,27 @@ def _coded(kept: "pl.DataFrame", **counts: Any) -> Edges:
     kept = kept.sort("__account", "__attribute")
     kinds = tuple(attributes[_KIND].unique().sort().to_list())
     number = {name: code for code, name in enumerate(kinds)}
-    kind = kept[_KIND].replace_strict(number, return_dtype=pl.Int64) if kinds else kept[_KIND]
-    seen = None
+    coded = kept[_KIND].replace_strict(number, return_dtype=pl.Int64) if kinds else kept[_KIND]
+    account = kept["__account"].to_numpy().astype(np.int64)
+    attribute = kept["__attribute"].to_numpy().astype(np.int64)
+    kind = coded.to_numpy().astype(np.int64) if kinds else np.zeros(0, dtype=np.int64)
+    degree = attributes[_DEGREE].to_numpy().astype(np.int64)
+    seen, before, until = None, np.zeros(len(account)), np.ones(len(account))
     if _SEEN in kept.columns:
         micro = kept[_SEEN].cast(pl.Datetime("us")).cast(pl.Int64)
+        is_known = micro.is_not_null().to_numpy()
         seen = micro.fill_null(np.iinfo(np.int64).min).to_numpy()
+        before, until = moments(seen, is_known, kind)
+    kind_of = np.zeros(len(degree), dtype=np.int64)
+    kind_of[attribute] = kind
+    weight = attribute_weight(degree, hub_degree)
     return Edges(
-        account=kept["__account"].to_numpy().astype(np.int64),
-        attribute=kept["__attribute"].to_numpy().astype(np.int64),
-        kind=kind.to_numpy().astype(np.int64) if kinds else np.zeros(0, dtype=np.int64),
+        sightings=Sightings(account, attribute, before, until),
+        traits=Traits(degree, kind_of, weight, degree <= hub_degree / 2),
         seen_at=seen,
         account_ids=accounts[_ACCOUNT],
         attributes=attributes.drop("__attribute"),
         kinds=kinds,
+        hub_degree=hub_degree,
         **counts,
     )

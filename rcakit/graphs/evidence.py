@@ -9,9 +9,20 @@ import numpy as np
 
 from rcakit.graphs.edges import Edges
 from rcakit.stats import rings as numbers
-from rcakit.wording import amount, plural, visible
+from rcakit.wording import amount, name, plural
 
-__all__ = ["Member", "Ring", "SetAside", "SharedAttribute", "benign_shapes", "describe"]
+__all__ = [
+    "BELOW_CUT",
+    "Member",
+    "Ring",
+    "SetAside",
+    "SharedAttribute",
+    "benign_shapes",
+    "describe",
+]
+
+# Kind of sharing that is set aside although no household explains it.
+BELOW_CUT = "group no firmer than a large household"
 
 _UNKNOWN = np.iinfo(np.int64).min
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -83,7 +94,7 @@ class Ring:
     members, shared
         Accounts and attributes.
     score
-        Evidence without the strongest attribute, less one unit per further member.
+        Evidence that a household cannot explain, less one unit per further member.
     qvalue
         Expected share of false rings in the list down to this one.
     n_confirmations
@@ -121,12 +132,10 @@ class Ring:
     def reason(self) -> str:
         """Say in words why these accounts are listed; without ids."""
         counted = Counter(item.attribute_type for item in self.shared)
-        kinds = ", ".join(
-            f"{amount(count)} of type {visible(kind)}" for kind, count in counted.most_common(4)
-        )
+        kinds = ", ".join(f"{amount(count)} {name(kind)}" for kind, count in counted.most_common(4))
         text = (
             f"{plural(len(self.core), 'account')} share {plural(len(self.shared), 'attribute')} "
-            f"({kinds}); {round(100 * self.exclusivity)} % of all holders are members; "
+            f"({kinds}); {round(100 * self.exclusivity)} % of their holders are members; "
             f"{plural(self.n_confirmations, 'tie')} more than would join them once"
         )
         return f"{text}{self._burst()}."
@@ -161,8 +170,8 @@ def describe(
     n_rings = len(score)
     if not n_rings:
         return ()
-    weight = numbers.attribute_weight(edges.degree, edges.hub_degree)
-    counted = numbers.group_evidence(label, edges.account, edges.attribute, weight, n_rings)
+    weight = edges.traits.weight
+    counted = numbers.group_evidence(label, edges.sightings, edges.traits, n_rings)
     inside = np.flatnonzero(label[edges.account] >= 0)
     ring = label[edges.account[inside]]
     cell, back, held = np.unique(
@@ -174,6 +183,8 @@ def describe(
     ties = inside[is_shared]
     extra = _overlaps(edges, label, ring[is_shared], ties, weight)
     names = edges.account_ids.to_list()
+    used = np.unique(edges.attribute[ties])
+    rows = dict(zip(used.tolist(), edges.attributes[used].to_dicts(), strict=True))
     out = []
     for number in range(n_rings):
         own = ties[by_ring[number]]
@@ -183,7 +194,7 @@ def describe(
             Ring(
                 f"R{number + 1:03d}",
                 members + others,
-                _shared(edges, own, weight, names),
+                _shared(edges, own, weight, names, rows),
                 float(score[number]),
                 float(qvalue[number]),
                 int(counted.n_confirmations[number]),
@@ -221,7 +232,7 @@ def _overlaps(
     width = len(edges.account_ids)
     cell, back = np.unique(other * width + edges.account[edge], return_inverse=True)
     total = np.bincount(back, weight[edges.attribute[edge]], minlength=len(cell))
-    firm = total[back] >= numbers.LEVELS[-1]
+    firm = total[back] >= numbers.FIRM
     found: dict[int, list[int]] = {}
     for number, position in zip(other[firm].tolist(), edge[firm].tolist(), strict=True):
         found.setdefault(number, []).append(position)
@@ -257,21 +268,24 @@ def _moment(micro: int) -> dt.datetime | None:
 
 
 def _shared(
-    edges: Edges, ties: numbers.Ints, weight: numbers.Floats, names: list[str]
+    edges: Edges,
+    ties: numbers.Ints,
+    weight: numbers.Floats,
+    names: list[str],
+    rows: dict[int, dict[str, Any]],
 ) -> tuple[SharedAttribute, ...]:
     attributes, back = np.unique(edges.attribute[ties], return_inverse=True)
     parts = _slices(back, len(attributes))
-    rows = edges.attributes[attributes.tolist()].to_dicts()
     shared = [
         SharedAttribute(
-            row["attribute_type"],
-            row["attribute"],
+            rows[code]["attribute_type"],
+            rows[code]["attribute"],
             len(part),
-            int(row["n_total"]),
+            int(rows[code]["n_total"]),
             float(weight[code]),
             tuple(names[a] for a in edges.account[ties[part]]),
         )
-        for row, code, part in zip(rows, attributes, parts, strict=True)
+        for code, part in zip(attributes.tolist(), parts, strict=True)
     ]
     return tuple(
         sorted(shared, key=lambda s: (-(s.n_in_ring - 1) * s.weight, s.attribute_type, s.attribute))
@@ -289,24 +303,23 @@ def benign_shapes(
         _hub_row("carrier, campus or popular content", crowds, f"up to {_CROWD} accounts and more"),
         _hub_row("office, café, library or kiosk", places, f"below {_CROWD} accounts each"),
     ]
-    quiet = ~reported
-    n_quiet = int(quiet.sum())
-    size = np.bincount(groups.label[groups.label >= 0], minlength=len(groups.score))[quiet]
+    size = np.bincount(groups.label[groups.label >= 0], minlength=len(groups.score))
+    quiet = ~reported & (groups.score > 0)
+    homes = groups.score <= 0
     out.append(
         SetAside(
-            "group no firmer than a large household",
-            n_quiet,
-            int(size.sum()),
+            BELOW_CUT,
+            int(quiet.sum()),
+            int(size[quiet].sum()),
             "tied, but ordinary sharing makes such groups too",
         )
     )
-    n_homes = len(groups.benign) - int(np.sum(groups.benign > 0))
     out.append(
         SetAside(
             "household or shared device",
-            max(n_homes, 0),
-            None,
-            "hangs on one attribute: without it the rest does not hold the group together",
+            int(homes.sum()),
+            int(size[homes].sum()),
+            "hangs on one attribute of a type: without it the rest does not hold the group together",
         )
     )
     return tuple(row for row in out if row.n_groups)

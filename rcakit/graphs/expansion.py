@@ -13,7 +13,6 @@ from rcakit.findings import Finding, withheld
 from rcakit.graphs.edges import known_accounts, read_edges
 from rcakit.results import Record, Result
 from rcakit.stats.propagation import personalised_pagerank
-from rcakit.stats.rings import attribute_weight
 from rcakit.validation import check_integer, check_number
 
 if TYPE_CHECKING:
@@ -178,9 +177,12 @@ def expand(
             f"known_bad must name accounts that share two attributes with someone, got "
             f"{wording.plural(len(seeds), 'account')} that do not. Check the ids, or raise hub_degree."
         )
-    weight = attribute_weight(edges.degree, edges.hub_degree)
     score = personalised_pagerank(
-        (edges.account, edges.attribute), weight, start, n_accounts=len(names), damping=walk_on
+        (edges.account, edges.attribute),
+        edges.traits.weight,
+        start,
+        n_accounts=len(names),
+        damping=walk_on,
     )
     score[start] = 0.0
     order = [int(i) for i in np.argsort(-score, kind="stable") if score[i] > 0][:longest]

@@ -2,6 +2,7 @@
 
 import csv
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from rcakit import wording
 from rcakit.errors import ParameterError
 from rcakit.graphs.evidence import Ring
-from rcakit.graphs.result import RingResult
+from rcakit.graphs.result import RingResult, code_of
 
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["export", "graph", "graph_of"]
+__all__ = ["export", "graph", "graph_of", "write_codes"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _TABLES = ("rings", "members", "evidence")
@@ -109,6 +110,19 @@ def export(result: RingResult, folder: str | Path, *, mask_key: str | None = Non
     return written + [
         _write_graphml(ring, where / f"{ring.ring_id}.graphml") for ring in shown.rings
     ]
+
+
+def write_codes(rings: Sequence[Ring], key: str, path: Path) -> Path:
+    """Write which code of a masked report stands for which account or attribute."""
+    path.mkdir(parents=True, exist_ok=True)
+    named = {("account", member.account_id) for ring in rings for member in ring.members}
+    named |= {(item.attribute_type, item.attribute) for ring in rings for item in ring.shared}
+    with (path / "codes.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["code", "what", "value"])
+        for kind, value in sorted(named):
+            writer.writerow([code_of(value, key), _inert(kind), _inert(value)])
+    return path / "codes.csv"
 
 
 def _write_csv(result: RingResult, table: str, path: Path) -> Path:

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, ClassVar
 from rcakit import frames, wording
 from rcakit.errors import ParameterError
 from rcakit.findings import Finding, withheld
-from rcakit.graphs.evidence import Ring, SetAside
+from rcakit.graphs.evidence import BELOW_CUT, Ring, SetAside
 from rcakit.results import Record, Result
 from rcakit.validation import did_you_mean
 
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["RingResult"]
+__all__ = ["CAVEAT", "CUT", "RingResult", "code_of"]
 
-_METHOD = "groups scored by evidence without their strongest attribute, cut by expected false rings"
-_CAVEAT = (
+_METHOD = "groups scored by evidence that no household explains, cut by expected false rings"
+CAVEAT = (
     "A ring is a reason to look, not proof of intent; large families, schools and agencies can "
     "share like rings do."
 )
-_CUT = (
+CUT = (
     "The cut is an extrapolation of ordinary sharing in the same data plus chance merges in a "
     "rewired copy; it is not a guarantee for the single ring."
 )
@@ -48,6 +48,10 @@ class RingResult(Result):
         What the caller asked for.
     n_accounts
         Accounts in the table.
+    n_comparable
+        Attributes that at least two accounts share and that are no hub: what a ring could show in.
+    missing_share
+        Share of the rows without account or attribute, 0–1.
     notes
         What was left out of the table.
     basis
@@ -60,6 +64,8 @@ class RingResult(Result):
     expected_false: float
     max_false_share: float
     n_accounts: int
+    n_comparable: int
+    missing_share: float
     notes: tuple[str, ...]
     basis: str
     library: frames.Library
@@ -144,7 +150,7 @@ class RingResult(Result):
             raise ParameterError("key must be a non-empty text, got nothing.")
 
         def code(text: str) -> str:
-            return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:10]
+            return code_of(text, key)
 
         rings = [
             replace(
@@ -157,6 +163,16 @@ class RingResult(Result):
             )
             for ring in self.rings
         ]
+        return replace(self, rings=tuple(rings))
+
+    @property
+    def n_below_cut(self) -> int:
+        """Groups that are tied more firmly than a household and were still not reported."""
+        return sum(row.n_groups for row in self.set_aside if row.kind == BELOW_CUT)
+
+    def lettered(self, letter: str) -> "RingResult":
+        """Number the rings with another letter, so that two lists can stand side by side."""
+        rings = (replace(ring, ring_id=letter + ring.ring_id[1:]) for ring in self.rings)
         return replace(self, rings=tuple(rings))
 
     def findings(self) -> tuple[Finding, ...]:
@@ -221,7 +237,7 @@ class RingResult(Result):
             unit="rings",
             n_obs=max(self.n_accounts, 1),
             method=_METHOD if self.basis == "shared attributes" else f"lockstep; {_METHOD}",
-            caveats=(_CAVEAT, _CUT) if n_rings else (_CUT,),
+            caveats=(CAVEAT, CUT) if n_rings else (CUT,),
             evidence={"n_candidates": self.n_candidates, "max_false_share": self.max_false_share},
             next_steps=_next_steps(n_rings),
             verdict="localised" if n_rings else "no_evidence",
@@ -242,10 +258,20 @@ class RingResult(Result):
     def _defects(self) -> list[Finding]:
         return [
             withheld(
-                "data_quality", note, why="Counted, not estimated.", unit="rows", method="count"
+                "data_quality",
+                note,
+                why="Counted, not estimated.",
+                unit="rows",
+                method="count",
+                evidence={"check": "left out"},
             )
             for note in self.notes
         ]
+
+
+def code_of(text: str, key: str) -> str:
+    """Return the code that a report with this key shows instead of an id."""
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:10]
 
 
 def _ring_row(ring: Ring) -> Record:

@@ -42,7 +42,8 @@ def find_rings(
         Column that says what the attribute is (device, address, …); the same value under two types
         is two attributes.
     time
-        Column with the first sighting of the attribute on the account, for the dates of a ring.
+        Column with the first sighting of the attribute on the account: gives the dates of a ring,
+        and finds rings that were set up within days.
     known_bad
         Accounts already known; counted per ring and never part of the score.
     max_false_share
@@ -73,8 +74,10 @@ def find_rings(
 
     Notes
     -----
-    The score is the evidence that stays when the strongest attribute of a group is taken away, in
-    units of one exclusive attribute, less one unit per further member. Without rings in the data
+    The score is the evidence that a household cannot explain (all but its strongest attribute and
+    half of the strongest of every other type), in units of one exclusive attribute, less one unit
+    per further member. With `time`, sightings of one attribute that are nearer to each other than
+    chance would bring count more; equal or unknown times prove nothing. Without rings in the data
     the expected number of false ones decides, so that usually none is reported. A ring is a reason
     to look, never proof of intent: families with many devices, small schools and agencies share
     like rings do. Do not use it when one attribute is all that ring members share.
@@ -114,6 +117,8 @@ def find_rings(
         expected_false=_expected_among(expected, reported),
         max_false_share=share,
         n_accounts=edges.n_accounts,
+        n_comparable=edges.n_comparable,
+        missing_share=edges.n_null_rows / max(edges.n_rows, 1),
         notes=_notes(edges, hub),
         basis="shared attributes",
         library=frames.library(data),
@@ -124,27 +129,22 @@ def _scored(
     edges: Edges, min_size: int, n_null: int, rng: int
 ) -> tuple[numbers.Groups, numbers.Floats, numbers.Floats]:
     """Return the groups, the false share of the list down to each, and expected false groups."""
-    weight = numbers.attribute_weight(edges.degree, edges.hub_degree)
-    joins = edges.degree <= edges.hub_degree / 2
 
-    def groups_of(account: numbers.Ints, attribute: numbers.Ints) -> numbers.Groups:
-        joining = joins[attribute]
-        pairs = numbers.pair_weights(
-            account[joining], attribute[joining], weight, at_least=numbers.LEVELS[-1]
-        )
+    def groups_of(sightings: numbers.Sightings) -> numbers.Groups:
+        pairs = numbers.pair_weights(sightings, edges.traits)
         n_accounts = len(edges.account_ids)
         return numbers.find_groups(
-            pairs, (account, attribute), weight, n_accounts=n_accounts, min_size=min_size
+            pairs, sightings, edges.traits, n_accounts=n_accounts, min_size=min_size
         )
 
-    groups = groups_of(edges.account, edges.attribute)
+    groups = groups_of(edges.sightings)
     random = np.random.default_rng(rng)
     draws = [
-        groups_of(*numbers.rewire(edges.account, edges.attribute, edges.kind, random)).score
+        groups_of(numbers.rewire(edges.sightings, edges.traits, random)).score
         for _ in range(n_null)
     ]
     null = np.concatenate([np.zeros(0), *draws])
-    expected = numbers.expected_false(groups.score, groups.benign, null, n_null)
+    expected = numbers.expected_false(groups.score, groups.score, null, n_null)
     return groups, numbers.false_share(groups.score, expected), expected
 
 

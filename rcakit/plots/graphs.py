@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["joins", "node_link", "overview", "ranked", "tracks"]
 
 _MOST_NODES = 200
-_LABELLED_NODES = 30
+_LABELLED_NODES = 20
+_LEAST_STRESSED, _STRESSED_NODES = 2, 80
 _HEIGHT = 420
 
 
@@ -50,7 +51,7 @@ def overview(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelM
 def node_link(graph: "nx.Graph", *, title: str) -> "alt.TopLevelMixin":
     """Draw a ring as nodes and links; at most 200 nodes, those with most evidence first.
 
-    Names are written beside up to 30 nodes; beyond that they are in the tooltip.
+    Names are written beside up to 20 nodes; beyond that they are in the tooltip.
     """
     alt = theme.altair()
     drawn, left_out = _largest_part(graph)
@@ -164,14 +165,19 @@ def _largest_part(graph: "nx.Graph") -> tuple["nx.Graph", int]:
 
 
 def _places(graph: "nx.Graph") -> dict[Any, tuple[float, float]]:
-    """Lay the nodes out by springs, the same way every time."""
+    """Lay the nodes out, the same way every time: by stress where they are few, else by springs."""
     import networkx as nx
+    import numpy as np
 
     if len(graph) == 0:
         return {}
-    spread = 2.2 / math.sqrt(len(graph))
-    placed = nx.spring_layout(graph, k=spread, iterations=120, seed=7)
-    return {node: (float(x), float(y)) for node, (x, y) in placed.items()}
+    placed = nx.spring_layout(graph, k=2.2 / math.sqrt(len(graph)), iterations=120, seed=7)
+    if _LEAST_STRESSED < len(graph) <= _STRESSED_NODES and nx.is_connected(graph):
+        placed = nx.kamada_kawai_layout(graph, pos=placed, weight=None)
+    at = np.array([placed[node] for node in graph])
+    low, high = at.min(axis=0), at.max(axis=0)
+    at = (at - low) / np.maximum(high - low, 1e-9) * 2 - 1
+    return {node: (float(x), float(y)) for node, (x, y) in zip(graph, at, strict=True)}
 
 
 def _link(

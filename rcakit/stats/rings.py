@@ -1,9 +1,10 @@
 """Which groups of accounts share more than a household would, and how many of them are chance?
 
-Arrays only. Accounts and attributes are whole numbers from zero; an edge says that an account was
-seen with an attribute. A pair is two accounts with the evidence that they share. Groups are cut
-out of the pairs by a tree of thresholds; every group is scored by the evidence that is left when
-its strongest attribute is taken away, because a household hangs on one address and a ring does not.
+Arrays only. Accounts and attributes are whole numbers from zero; a sighting says that an account
+was seen with an attribute, and, where times are known, when. A pair is two accounts with the
+evidence that they share. Groups are cut out of the pairs by a tree of thresholds; every group is
+scored by the evidence that is left when its strongest attributes are taken away, because a
+household hangs on one address, one tablet and one card, and a ring does not.
 """
 
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "FIRM",
     "LEVELS",
     "Evidence",
     "Groups",
+    "Sightings",
+    "Traits",
     "accounts_in_pairs",
     "attribute_weight",
     "count_above",
@@ -24,9 +28,12 @@ __all__ = [
     "find_groups",
     "group_evidence",
     "group_labels",
+    "in_core",
+    "moments",
     "pair_weights",
     "rewire",
     "robust_score",
+    "surprise",
 ]
 
 Ints = NDArray[np.int64]
@@ -34,23 +41,98 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 # Evidence that two accounts must share, strictest first. The last is just above one exclusive
-# attribute (weight 1), so that a single shared attribute never makes a pair.
-LEVELS = (3.0, 2.5, 2.0, 1.7, 1.5, 1.35, 1.2, 1.1, 1.02)
+# attribute (weight 1), so that without times a single shared attribute never makes a pair.
+LEVELS = (4.0, 3.5, 3.0, 2.5, 2.0, 1.7, 1.5, 1.35, 1.2, 1.1, 1.02)
+FIRM = LEVELS[-1]
 
+# Constants below were chosen on seeds 0-9 of benchmarks/ring_simulator.py and then frozen.
+# Sightings closer in time than chance add at most 1.5 decades of evidence per tie.
+_MOST_SURPRISE = 1.5
+# A pair may rest on nearness in time: weight times (1 + surprise), times this, so that one
+# exclusive attribute needs a surprise of 1.2 (sightings that 1 pair in 16 would have by chance).
+_TIMED = 0.4636
+# Half of the surprise counts in the score of a group.
+_TIME_IN_SCORE = 0.5
 # Every further member of a group must bring the evidence of one exclusive attribute.
 _MEMBER_COST = 1.0
-# Scores in this window are ordinary life at its largest; the tail is read off there. Above it rings
-# begin. The unit is the evidence of one exclusive attribute, so the window holds for any data.
-_BULK = (1.0, 2.5)
+# The strongest attribute is taken away, and half of the strongest of every other type, for so many
+# holders as a household has at most.
+_OTHER_TYPES = 0.5
+_HOUSEHOLD = 8
+# An attribute that nobody outside the group has counts at least so much, however many have it.
+_EXCLUSIVE = 0.75
+# Two groups of a and b accounts become one when that brings 1 + k log(ab / (a + b)) of evidence:
+# camouflage ties large rings by chance, and with times single attributes may tie.
+_APART = 1.0
+_APART_PER_LOG = 1.0
+_APART_PER_LOG_TIMED = 2.6
+# Scores in this window are ordinary life at its largest: households that share nearly as much as a
+# ring. The tail above is read off there; rings begin above it. The unit is the evidence of one
+# exclusive attribute, so the window holds for any data.
+_BULK = (-1.5, 0.25)
 # The tail is never taken to fall faster than e-fold per 1/1.5 of score, and the rate starts from
-# five groups' worth of that belief. Ring-free simulations fall faster (about e-fold per 0.5).
+# five groups' worth of that belief; nor slower than e-fold per 1/0.75, so that households that are
+# all alike do not look like a flat tail. Ring-free simulations fall by e per 0.4.
 _FALL = 1.5
 _PRIOR_GROUPS = 5.0
-_SLOWEST_FALL = 0.05
+_SLOWEST_FALL = 0.75
 _HALVINGS = 40
 
-# Accounts whose pairs are counted at once.
+# Accounts whose pairs are counted at once, and pairs that are listed at once.
 _BLOCK = 50_000
+_BLOCK_OF_PAIRS = 2_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sightings:
+    """Who was seen with what, each combination once.
+
+    Attributes
+    ----------
+    account, attribute
+        Codes, shape ``(sightings,)``.
+    before, until
+        Share of the sightings of the same type that came earlier, and that came up to and with
+        this one, 0–1; 0 and 1 where the time is not known (`moments`).
+    """
+
+    account: Ints
+    attribute: Ints
+    before: Floats
+    until: Floats
+
+    def where(self, keep: Bools | Ints) -> "Sightings":
+        """Return the sightings at these positions."""
+        return Sightings(
+            self.account[keep], self.attribute[keep], self.before[keep], self.until[keep]
+        )
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether any two sightings can be near in time."""
+        return bool(len(self.until)) and float((self.until - self.before).min()) < 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Traits:
+    """What is known of every attribute, shape ``(attributes,)``.
+
+    Attributes
+    ----------
+    degree
+        Accounts with it, in the whole table.
+    kind
+        Its type, as a code.
+    weight
+        Evidence per further member (`attribute_weight`).
+    joins
+        Whether sharing it makes pairs.
+    """
+
+    degree: Ints
+    kind: Ints
+    weight: Floats
+    joins: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +143,14 @@ class Evidence:
     ----------
     n_accounts
         Members per group, shape ``(groups,)``.
-    total
+    ties
         Sum over shared attributes of (members with it - 1) times its weight.
-    strongest
-        The largest single term of that sum.
+    total
+        The same with the surprise that members were seen with it so closely in time, and with an
+        exclusive attribute never below three quarters.
+    household
+        What one household could explain of that: the strongest attribute and half of the strongest
+        of every other type, for at most eight holders.
     n_shared
         Attributes that at least two members have.
     n_ties
@@ -72,8 +158,9 @@ class Evidence:
     """
 
     n_accounts: Ints
+    ties: Floats
     total: Floats
-    strongest: Floats
+    household: Floats
     n_shared: Ints
     n_ties: Ints
 
@@ -93,15 +180,11 @@ class Groups:
     label
         Group of each account, -1 for none, shape ``(accounts,)``.
     score
-        Evidence without the strongest attribute, less the cost of the members, shape ``(groups,)``.
-    benign
-        Best score inside each connected component, whatever its sign: the bulk that ordinary
-        sharing makes, shape ``(components,)``.
+        `robust_score` of each group, shape ``(groups,)``; ordinary households are below zero.
     """
 
     label: Ints
     score: Floats
-    benign: Floats
 
 
 def attribute_weight(degree: NDArray[np.integer] | Floats, hub_degree: float) -> Floats:
@@ -161,34 +244,145 @@ def accounts_in_pairs(account: Ints, attribute: Ints, n_accounts: int) -> Bools:
     return paired
 
 
-def pair_weights(
-    account: Ints, attribute: Ints, weight: Floats, *, at_least: float
-) -> tuple[Ints, Ints, Floats]:
-    """Add up the weights of the attributes that two accounts share.
+def in_core(account: Ints, attribute: Ints) -> Bools:
+    """Keep edges of accounts with two attributes and of attributes with two accounts, repeatedly.
+
+    What hangs on a single edge can be in no cycle, and adds no evidence beyond its own cost.
+    """
+    where, n_before = np.arange(len(account)), len(account) + 1
+    while len(where) < n_before:
+        n_before = len(where)
+        for code in (account, attribute):
+            own = code[where]
+            where = where[np.bincount(own)[own] > 1] if len(own) else where
+    keep = np.zeros(len(account), dtype=np.bool_)
+    keep[where] = True
+    return keep
+
+
+def moments(seen_at: Ints, is_known: Bools, kind: Ints) -> tuple[Floats, Floats]:
+    """Place every sighting among those of its type: the shares before it, and up to it.
 
     Parameters
     ----------
-    account, attribute
-        Edges, each once.
-    weight
-        Weight per attribute, shape ``(attributes,)``.
+    seen_at
+        Any unit of time, shape ``(sightings,)``.
+    is_known
+        Whether the time is known.
+    kind
+        Type of the attribute that was seen.
+
+    Notes
+    -----
+    The probability integral transform: under independence the shares are uniform, whatever the
+    growth of the platform; equal times (imports, whole days) share one place and prove nothing.
+    """
+    before, until = np.zeros(len(seen_at)), np.ones(len(seen_at))
+    for number in np.unique(kind):
+        where = np.flatnonzero((kind == number) & is_known)
+        times = np.sort(seen_at[where])
+        before[where] = np.searchsorted(times, seen_at[where], side="left") / max(len(times), 1)
+        until[where] = np.searchsorted(times, seen_at[where], side="right") / max(len(times), 1)
+    return before, until
+
+
+def surprise(n_seen: Ints | Floats, width: Floats) -> Floats:
+    """Return how unlikely it is that so many sightings fall so closely together, in decades.
+
+    Notes
+    -----
+    The range of m independent uniform numbers is at most w with probability
+    ``m w^(m-1) - (m-1) w^m`` (David and Nagaraja 2003, Order Statistics, 3rd ed., section 2.3).
+    """
+    m = np.asarray(n_seen, dtype=np.float64)
+    w = np.clip(width, 1e-9, 1.0)
+    chance = np.power(w, m - 1) * (m - (m - 1) * w)
+    decades = -np.log10(np.clip(chance, 1e-300, 1.0))
+    return np.asarray(np.minimum(decades, _MOST_SURPRISE * (m - 1)), dtype=np.float64)
+
+
+def pair_weights(
+    sightings: Sightings, traits: Traits, *, at_least: float = FIRM
+) -> tuple[Ints, Ints, Floats]:
+    """Add up the evidence of the attributes that two accounts share.
+
+    Parameters
+    ----------
+    sightings, traits
+        Edges and attributes; attributes that do not join are left out.
     at_least
         Pairs with less evidence are left out.
 
     Returns
     -------
     first, second, evidence
-        Pairs with ``first < second``, in order.
-    """
-    import scipy.sparse as sp
+        Pairs with ``first < second``, in order. The evidence is the sum of the weights or, where it
+        is more, the sum of weights times (1 + surprise at the nearness in time), scaled.
 
-    n_accounts = int(account.max(initial=-1)) + 1
-    root = np.sqrt(weight[attribute])
-    table = sp.csr_array((root, (account, attribute)), shape=(n_accounts, len(weight)))
-    shared = sp.triu(table @ table.T, k=1).tocoo()
-    keep = shared.data >= at_least
-    first, second = shared.coords[0][keep], shared.coords[1][keep]
-    return first.astype(np.int64), second.astype(np.int64), shared.data[keep]
+    Notes
+    -----
+    Pairs are listed for a block of accounts at a time, so that memory is bounded by the block.
+    """
+    sightings = sightings.where(traits.joins[sightings.attribute])
+    sightings = sightings.where(np.lexsort((sightings.account, sightings.attribute)))
+    account, attribute = sightings.account, sightings.attribute
+    ends = np.cumsum(np.bincount(attribute, minlength=len(traits.weight)))
+    n_later = ends[attribute] - 1 - np.arange(len(account))
+    by_account = np.argsort(account, kind="stable")
+    is_timed = sightings.is_timed
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+    for block in _blocks_of_accounts(account[by_account], n_later[by_account]):
+        left = by_account[block]
+        count = n_later[left]
+        offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        left = np.repeat(left, count)
+        evidence = _evidence_of(sightings, traits, left, left + 1 + offset, is_timed=is_timed)
+        found.append(_strong_pairs(account[left], account[left + 1 + offset], evidence, at_least))
+    first, second, total = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return first, second, total
+
+
+def _blocks_of_accounts(account: Ints, n_later: Ints) -> list[slice]:
+    """Cut sightings in the order of accounts into blocks with about as many pairs."""
+    if not len(account):
+        return []
+    ends = np.flatnonzero(np.r_[account[1:] != account[:-1], True]) + 1
+    number = (np.cumsum(n_later)[ends - 1] - 1) // _BLOCK_OF_PAIRS
+    cuts = ends[np.r_[number[1:] != number[:-1], True]].tolist()
+    return [slice(begin, end) for begin, end in zip([0, *cuts[:-1]], cuts, strict=True)]
+
+
+def _evidence_of(
+    sightings: Sightings, traits: Traits, left: Ints, right: Ints, *, is_timed: bool
+) -> tuple[Floats, Floats]:
+    """Return the weight of each shared attribute, plain and with the nearness in time."""
+    plain = traits.weight[sightings.attribute[left]]
+    if not is_timed:
+        return plain, plain
+    start = np.minimum(sightings.before[left], sightings.before[right])
+    width = np.maximum(sightings.until[left], sightings.until[right]) - start
+    near = np.minimum(-np.log10(np.maximum(width * (2 - width), 1e-9)), _MOST_SURPRISE)
+    return plain, plain * (1 + near) * _TIMED
+
+
+def _strong_pairs(
+    first: Ints, second: Ints, evidence: tuple[Floats, Floats], at_least: float
+) -> tuple[Ints, Ints, Floats]:
+    """Add up evidence over equal pairs and keep the strong ones."""
+    width = int(max(first.max(initial=0), second.max(initial=0))) + 1
+    code = first * width + second
+    order = np.argsort(code)
+    code = code[order]
+    starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]][: len(code)])
+    if not len(starts):
+        return first, second, evidence[0]
+    plain, timed = evidence
+    total = np.add.reduceat(plain[order], starts)
+    if timed is not plain:
+        total = np.maximum(total, np.add.reduceat(timed[order], starts))
+    keep = total >= at_least
+    code = code[starts[keep]]
+    return code // width, code % width, total[keep]
 
 
 def group_labels(first: Ints, second: Ints, n_accounts: int) -> Ints:
@@ -202,65 +396,84 @@ def group_labels(first: Ints, second: Ints, n_accounts: int) -> Ints:
 
 
 def group_evidence(
-    label: Ints, account: Ints, attribute: Ints, weight: Floats, n_groups: int | None = None
+    label: Ints, sightings: Sightings, traits: Traits, n_groups: int | None = None
 ) -> Evidence:
     """Add up what the members of every group share; accounts with label -1 are in no group."""
     n_groups = int(label.max(initial=-1)) + 1 if n_groups is None else n_groups
-    members = np.bincount(label[label >= 0], minlength=n_groups)
-    inside = label[account] >= 0
-    width = len(weight)
-    cell = label[account[inside]] * width + attribute[inside]
-    cell = np.sort(cell)
-    starts = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]][: len(cell)])
-    held = np.diff(np.r_[starts, len(cell)])
-    cell = cell[starts]
-    shared = held > 1
-    group, held = cell[shared] // max(width, 1), held[shared]
-    term = (held - 1) * weight[cell[shared] % max(width, 1)]
-    strongest = np.zeros(n_groups)
-    np.maximum.at(strongest, group, term)
+    group, attribute, held, width = _cells(label, sightings, len(traits.weight))
+    weight = traits.weight[attribute]
+    is_exclusive = held == traits.degree[attribute]
+    firm = np.where(is_exclusive, np.maximum(weight, _EXCLUSIVE), weight)
+    term = firm * ((held - 1) + _TIME_IN_SCORE * surprise(held, width))
+    home = term * np.minimum(held - 1, _HOUSEHOLD - 1) / np.maximum(held - 1, 1)
     return Evidence(
-        members.astype(np.int64),
+        np.bincount(label[label >= 0], minlength=n_groups).astype(np.int64),
+        np.bincount(group, (held - 1) * weight, minlength=n_groups).astype(np.float64),
         np.bincount(group, term, minlength=n_groups).astype(np.float64),
-        strongest,
+        _household(group, traits.kind[attribute], home, n_groups),
         np.bincount(group, minlength=n_groups).astype(np.int64),
         np.bincount(group, held, minlength=n_groups).astype(np.int64),
     )
 
 
+def _cells(label: Ints, sightings: Sightings, n_attributes: int) -> tuple[Ints, Ints, Ints, Floats]:
+    """Return group, attribute, holders and width in time of everything that members share."""
+    inside = np.flatnonzero(label[sightings.account] >= 0)
+    cell = label[sightings.account[inside]] * n_attributes + sightings.attribute[inside]
+    order = np.argsort(cell)
+    cell, inside = cell[order], inside[order]
+    starts = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]][: len(cell)])
+    held = np.diff(np.r_[starts, len(cell)])
+    width = np.ones(len(starts))
+    if len(starts) and sightings.is_timed:
+        last = np.maximum.reduceat(sightings.until[inside], starts)
+        width = last - np.minimum.reduceat(sightings.before[inside], starts)
+    shared = held > 1
+    cell = cell[starts[shared]]
+    width_of = max(n_attributes, 1)
+    return cell // width_of, cell % width_of, held[shared].astype(np.int64), width[shared]
+
+
+def _household(group: Ints, kind: Ints, term: Floats, n_groups: int) -> Floats:
+    """Add up the strongest term and half of the strongest of every other type."""
+    n_kinds = int(kind.max(initial=0)) + 1
+    best = np.zeros((n_groups, n_kinds))
+    np.maximum.at(best, (group, kind), term)
+    most = best.max(axis=1) if n_groups else np.zeros(0)
+    return np.asarray(most + _OTHER_TYPES * (best.sum(axis=1) - most), dtype=np.float64)
+
+
 def robust_score(evidence: Evidence) -> Floats:
-    """Score groups by the evidence that stays when the strongest attribute is taken away.
+    """Score groups by the evidence that a household cannot explain, less one unit per member.
 
     Notes
     -----
-    A household of n is one address (n - 1 ties) and a few things shared by some of its members; a
-    ring is held together by several attributes, each of which covers a part. Without its strongest
-    attribute a household has less than one tie per further member, a ring still has more. Do not
+    A household of n is one address (n - 1 ties), perhaps one tablet and one card. Without the
+    strongest attribute of each type it has less than one tie per further member; a ring, held
+    together by several attributes of a type, each of which covers a part, still has more. Do not
     use it where one attribute is all that rings share.
     """
     cost = _MEMBER_COST * np.maximum(evidence.n_accounts - 1, 0)
-    return evidence.total - evidence.strongest - cost
+    return evidence.total - evidence.household - cost
 
 
 def find_groups(
     pairs: tuple[Ints, Ints, Floats],
-    edges: tuple[Ints, Ints],
-    weight: Floats,
+    sightings: Sightings,
+    traits: Traits,
     *,
     n_accounts: int,
     min_size: int = 4,
     levels: tuple[float, ...] = LEVELS,
 ) -> Groups:
-    """Cut groups out of the pairs where their score is highest.
+    """Cut groups out of the pairs so that little evidence lies between them.
 
     Parameters
     ----------
     pairs
         First account, second account, evidence that they share.
-    edges
-        Account and attribute of every edge that counts as evidence, each once.
-    weight
-        Weight per attribute, shape ``(attributes,)``.
+    sightings, traits
+        All edges and attributes that count as evidence.
     n_accounts
         Accounts are 0 … n_accounts - 1.
     min_size
@@ -271,22 +484,22 @@ def find_groups(
     Notes
     -----
     Components at falling thresholds are nested and form a tree. From the leaves up a component is
-    kept whole when its score exceeds the sum of the best groups inside it: the excess-of-mass
-    choice of HDBSCAN (Campello, Moulavi, Sander 2013, PAKDD, section 4), on evidence instead of
-    density.
+    kept whole when its value is at least the sum of the best groups inside it, the excess-of-mass
+    choice of HDBSCAN (Campello, Moulavi, Sander 2013, PAKDD, section 4). The value of n accounts is
+    their ties less n, plus ``1 + k log n``: to merge two groups must bring evidence that grows with
+    both, because the number of chance ties between them does.
     """
-    local, pairs, edges = _worth_a_look(pairs, edges, n_accounts, min_size)
-    tree = [_level(pairs, edges, weight, len(local), bar) for bar in levels]
-    chosen, benign = _choose(tree, min_size)
+    local, pairs, sightings = _worth_a_look(pairs, sightings, n_accounts, min_size)
+    tree = [_level(pairs, sightings, traits, len(local), bar) for bar in levels]
+    chosen = _choose(tree, min_size)
     label = np.full(n_accounts, -1, dtype=np.int64)
     label[local] = chosen
-    score = robust_score(group_evidence(chosen, *edges, weight))
-    return Groups(label, score, benign)
+    return Groups(label, robust_score(group_evidence(chosen, sightings, traits)))
 
 
 def _worth_a_look(
-    pairs: tuple[Ints, Ints, Floats], edges: tuple[Ints, Ints], n_accounts: int, min_size: int
-) -> tuple[Ints, tuple[Ints, Ints, Floats], tuple[Ints, Ints]]:
+    pairs: tuple[Ints, Ints, Floats], sightings: Sightings, n_accounts: int, min_size: int
+) -> tuple[Ints, tuple[Ints, Ints, Floats], Sightings]:
     """Keep the accounts of components that are large enough, and renumber them."""
     first, second, evidence = pairs
     label = group_labels(first, second, n_accounts)
@@ -294,45 +507,48 @@ def _worth_a_look(
     local = np.flatnonzero(kept)
     number = np.full(n_accounts, -1, dtype=np.int64)
     number[local] = np.arange(len(local))
-    of_pair, of_edge = kept[first], kept[edges[0]]
+    of_pair = kept[first]
     small = number[first[of_pair]], number[second[of_pair]], evidence[of_pair]
-    return local, small, (number[edges[0][of_edge]], edges[1][of_edge])
+    inside = sightings.where(kept[sightings.account])
+    renumbered = Sightings(number[inside.account], inside.attribute, inside.before, inside.until)
+    return local, small, renumbered
 
 
 def _level(
     pairs: tuple[Ints, Ints, Floats],
-    edges: tuple[Ints, Ints],
-    weight: Floats,
+    sightings: Sightings,
+    traits: Traits,
     n_accounts: int,
     bar: float,
 ) -> tuple[Ints, Ints, Floats]:
-    """Return label per account, and size and score per component, at one threshold."""
+    """Return label per account, and size and value per component, at one threshold."""
     strong = pairs[2] >= bar
     label = group_labels(pairs[0][strong], pairs[1][strong], n_accounts)
-    evidence = group_evidence(label, *edges, weight)
-    return label, evidence.n_accounts, robust_score(evidence)
+    size = np.bincount(label, minlength=1).astype(np.int64)
+    group, attribute, held, _ = _cells(label, sightings, len(traits.weight))
+    ties = np.bincount(group, (held - 1) * traits.weight[attribute], minlength=len(size))
+    slope = _APART_PER_LOG_TIMED if sightings.is_timed else _APART_PER_LOG
+    value = ties - _MEMBER_COST * size + _APART + slope * np.log(np.maximum(size, 1))
+    return label, size, np.where(size > 1, value, 0.0)
 
 
-def _choose(tree: list[tuple[Ints, Ints, Floats]], min_size: int) -> tuple[Ints, Floats]:
-    """Choose disjoint components with the largest sum of scores; strictest level first."""
-    best, benign, owns, below = np.zeros(0), np.zeros(0), [], None
-    for label, size, score in tree:
-        n_groups = len(size)
+def _choose(tree: list[tuple[Ints, Ints, Floats]], min_size: int) -> Ints:
+    """Choose disjoint components with the largest sum of values; strictest level first."""
+    best: Floats = np.zeros(0)
+    below: Ints | None = None
+    owns = []
+    for label, size, value in tree:
         parent = np.zeros(len(best), dtype=np.int64)
         if below is not None:
             parent[below] = label
-        inner = np.bincount(parent, best, minlength=n_groups)
-        large = size >= min_size
-        whole = np.where(size > 1, score, 0.0)
-        highest = np.where(large, score, -np.inf)
-        np.maximum.at(highest, parent, benign)
-        owns.append((whole > inner) & (size > 1))
-        best, benign, below = np.maximum(whole, inner), highest, label
+        inner = np.bincount(parent, best, minlength=len(size))
+        owns.append((value >= inner) & (size > 1))
+        best, below = np.maximum(value, inner), label
     chosen = np.full(len(below) if below is not None else 0, -1, dtype=np.int64)
     for (label, size, _), own in zip(reversed(tree), reversed(owns), strict=True):
         free = own[label] & (chosen == -1)
         chosen[free] = np.where(size[label[free]] >= min_size, _fresh(chosen, label[free]), -2)
-    return _renumbered(chosen), benign[np.isfinite(benign)]
+    return _renumbered(chosen)
 
 
 def _fresh(chosen: Ints, label: Ints) -> Ints:
@@ -355,7 +571,7 @@ def expected_false(score: Floats, benign: Floats, null: Floats, n_null: int) -> 
     score
         Where to evaluate.
     benign
-        Best score per component in the data: mostly households, with rings in the upper tail.
+        Scores of all groups in the data: mostly households, with rings in the upper tail.
     null
         Scores of groups found after rewiring (chance alone), all draws together.
     n_null
@@ -365,10 +581,10 @@ def expected_false(score: Floats, benign: Floats, null: Floats, n_null: int) -> 
     -----
     Two kinds of false ring are added up. Chance merges are counted in a degree-preserving null.
     Large households cannot be made by rewiring; their number is read off the data: an exponential
-    tail, fitted to the scores between 1 and 2.5 as a truncated sample, so that rings above the
+    tail, fitted to the scores between -1.5 and 0.25 as a truncated sample, so that rings above the
     window do not enter (maximum likelihood: Deemer and Votaw 1955, Ann. Math. Stat. 26(3),
     p. 498). It is an extrapolation: too low where ordinary sharing has a heavier than exponential
-    tail, too high where many small rings score below 2.5.
+    tail, too high where many small rings score as households do.
     """
     tail = _benign_tail(score, benign)
     chance = count_above(score, null) / max(n_null, 1)
@@ -422,20 +638,20 @@ def false_share(score: Floats, expected: Floats) -> Floats:
     return out
 
 
-def rewire(
-    account: Ints, attribute: Ints, kind: Ints, random: np.random.Generator
-) -> tuple[Ints, Ints]:
-    """Shuffle accounts over the edges of each attribute type; repeated edges fall together.
+def rewire(sightings: Sightings, traits: Traits, random: np.random.Generator) -> Sightings:
+    """Shuffle accounts, with their moments, over the edges of each attribute type.
 
     Every account keeps its number of attributes of a type, every attribute its number of accounts
     (but for the few edges that fall together): the configuration model of a bipartite graph
     (Newman, Strogatz, Watts 2001, Phys. Rev. E 64, 026118, section V).
     """
-    shuffled = account.copy()
+    kind = traits.kind[sightings.attribute]
+    source = np.arange(len(kind))
     for number in np.unique(kind):
         where = np.flatnonzero(kind == number)
-        shuffled[where] = account[random.permutation(where)]
-    width = int(attribute.max(initial=0)) + 1
-    cell = np.sort(shuffled * width + attribute)
-    cell = cell[np.r_[True, cell[1:] != cell[:-1]][: len(cell)]]
-    return cell // width, cell % width
+        source[where] = random.permutation(where)
+    width = max(len(traits.weight), 1)
+    cell = sightings.account[source] * width + sightings.attribute
+    cell, first = np.unique(cell, return_index=True)
+    source = source[first]
+    return Sightings(cell // width, cell % width, sightings.before[source], sightings.until[source])

@@ -6,6 +6,7 @@ import duckdb
 import polars as pl
 import pytest
 
+import rcakit
 from rcakit.errors import ParameterError, SchemaError
 from rcakit.graphs import RingResult, find_rings
 
@@ -236,3 +237,52 @@ def test_one_text_is_not_a_list_of_accounts(world):
     """A single id must stand in a list."""
     with pytest.raises(SchemaError, match="Put it into a list"):
         find_rings(world, known_bad="bad1", **COLUMNS)
+
+
+def test_one_thing_of_each_kind_is_enough_for_many():
+    """Twenty accounts on one device, card and address are more than a household."""
+    crew = [
+        (f"c{i}", f"crew-{k}", k, START) for i in range(20) for k in ("address", "device", "card")
+    ]
+    homes = [(f"f{h}p{i}", f"home{h}-{k}", k, START)
+             for h in range(60) for i in range(4) for k in ("address", "device", "card")]  # fmt: skip
+    found = find_rings(ring_table(crew + homes), **COLUMNS)
+    assert [accounts(found, i) for i in range(len(found.rings))] == [{f"c{i}" for i in range(20)}]
+
+
+def test_every_ring_rests_on_its_evidence():
+    """For each reported ring: without the attributes it lists, it is gone and the others stay."""
+    made = rcakit.datasets.make("abuse_rings", size="small", rng=5).tables["attributes"]
+    options = COLUMNS | {"time": "first_seen_at"}
+    found = find_rings(made, **options)
+    for number, ring in enumerate(found.rings):
+        listed = [item.attribute for item in ring.shared]
+        after = find_rings(made.filter(~pl.col("attribute").is_in(listed)), **options)
+        left = [accounts(after, i) for i in range(len(after.rings))]
+        gone = accounts(found, number)
+        assert not [group for group in left if len(group & gone) / len(group | gone) >= 0.5]
+        assert len(left) >= len(found.rings) - 2
+
+
+def test_slow_rings_need_no_burst(world):
+    """Rings that grew over months are found with times as well as without."""
+    spread = world.with_columns(
+        first_seen_at=pl.lit(START) + pl.duration(days=pl.int_range(pl.len()) * 37 % 180)
+    )
+    found = find_rings(spread, time="first_seen_at", **COLUMNS)
+    assert accounts(found) == {f"bad{i}" for i in range(12)}
+
+
+def test_equal_and_unknown_times_change_nothing(world):
+    """Times that are all alike, or all missing, bring the answer of a table without times."""
+    plain = find_rings(world, **COLUMNS)
+    for value in (START, None):
+        stamped = world.with_columns(first_seen_at=pl.lit(value, dtype=pl.Datetime("us")))
+        found = find_rings(stamped, time="first_seen_at", **COLUMNS)
+        assert [accounts(found, i) for i in range(len(found.rings))] == [accounts(plain)]
+
+
+def test_giant_component_is_not_a_ring():
+    """Strangers chained by single attributes make one component of the graph and no ring."""
+    chain = [(f"a{i + j}", f"x{i}", "device", START) for i in range(3000) for j in range(2)]
+    assert find_rings(ring_table(chain), **COLUMNS).rings == ()

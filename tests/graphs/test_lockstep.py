@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from rcakit.errors import ParameterError, SchemaError
-from rcakit.graphs import find_lockstep
+from rcakit.graphs import co_action_edges, find_lockstep
 from rcakit.stats import lockstep
 
 COLUMNS = {"account": "account_id", "target": "target_id", "time": "at"}
@@ -167,3 +167,62 @@ def test_bad_window_is_refused():
         find_lockstep(squad(), window="1h", **COLUMNS)
     with pytest.raises(SchemaError, match="must hold timestamps"):
         find_lockstep(squad().with_columns(at=1), window=60, **COLUMNS)
+
+
+def test_ring_is_not_its_own_yardstick():
+    """A ring that is most of what happens on its targets is found all the same."""
+    random = np.random.default_rng(4)
+    others = [
+        (f"u{random.integers(500)}", f"p{t}", START + dt.timedelta(hours=int(h)))
+        for t in range(8)
+        for h in random.integers(0, 200, 3)
+    ]
+    rest = pl.DataFrame(others, schema=["account_id", "target_id", "at"], orient="row")
+    found = find_lockstep(pl.concat([rest, squad(12), crowd()]), window=60, **COLUMNS)
+    assert [len(ring.core) for ring in found.rings] == [12]
+
+
+def test_fans_of_live_events_are_no_ring():
+    """Those who come to two live events within a minute do not stand out from the crowd there."""
+    random = np.random.default_rng(5)
+    rows = [
+        (
+            f"u{i}",
+            f"live{event}",
+            START + dt.timedelta(days=event, seconds=int(random.integers(90))),
+        )
+        for event in range(3)
+        for i in range(300)
+        if random.random() < 0.5
+    ]
+    live = pl.DataFrame(rows, schema=["account_id", "target_id", "at"], orient="row")
+    assert find_lockstep(pl.concat([live, crowd()]), window=60, **COLUMNS).rings == ()
+
+
+def test_waking_hours_are_no_lockstep():
+    """Accounts that act in the same hour every day on the same things are not in lockstep."""
+    random = np.random.default_rng(6)
+    rows = [
+        (f"u{i}", f"p{day}", START + dt.timedelta(days=day, seconds=int(random.integers(3600))))
+        for day in range(20)
+        for i in range(60)
+    ]
+    table = pl.DataFrame(rows, schema=["account_id", "target_id", "at"], orient="row")
+    assert find_lockstep(table, window=60, **COLUMNS).rings == ()
+
+
+def test_edges_are_listed_by_name():
+    """The pairs of a squad, each once by name, with the targets of their co-actions."""
+    found = co_action_edges(squad(3), window=60, **COLUMNS)
+    assert found.select("account_id", "other_id", "n_targets").rows() == [
+        ("bot0", "bot1", 8),
+        ("bot0", "bot2", 8),
+        ("bot1", "bot2", 8),
+    ]
+
+
+def test_counts_do_not_depend_on_blocks(monkeypatch):
+    """Pairs and targets are the same when pairs are listed a few at a time."""
+    whole = find_lockstep(pl.concat([crowd(), squad()]), window=60, **COLUMNS).to_json()
+    monkeypatch.setattr(lockstep, "_BLOCK_OF_PAIRS", 11)
+    assert find_lockstep(pl.concat([crowd(), squad()]), window=60, **COLUMNS).to_json() == whole
