@@ -361,7 +361,7 @@ def _firmest(ring: Ring, basis: str) -> Finding:
 
 def _timeline(rows: list[Record]) -> list[Record]:
     """Tell when the first and the last account of each ring joined."""
-    events: "list[tuple[dt.datetime, str, str]]" = []
+    events: list[tuple[dt.datetime, str, str]] = []
     for row in rows:
         size = wording.plural(row["n_accounts"], "account")
         for name, words in (("started_at", "first"), ("ended_at", "last")):
