@@ -30,6 +30,7 @@ from rcakit.spikes.result import HourlySpikeResult, SpikeResult
 from rcakit.spikes.right_edge import ARRIVAL, Snapshot
 from rcakit.spikes.state import State
 from rcakit.stats import scans
+from rcakit.stats.bells import normal_quantile
 from rcakit.stats.multiplicity import benjamini_hochberg
 from rcakit.stats.rhythm import rhythm
 from rcakit.stats.scans import Law
@@ -361,7 +362,7 @@ def _with_part_periods(grid: Grid, low: dt.date, high: dt.date) -> Grid:
     share[-1] *= ((high - starts[-1]).days + 1) / (after[-1] - starts[-1]).days
     if share[-1] == 1 and share[0] == 1:
         return grid
-    caveats = ()
+    caveats: tuple[str, ...] = ()
     if share[-1] < 1:
         elapsed = wording.percent(share[-1])
         caveats = (f"The last period is not over: it is expected at {elapsed} of a whole one.",)
@@ -474,9 +475,7 @@ def _result(
 def _bounds(grid: Grid, followed: Followed, law: Law, tail: float) -> tuple[Floats, Floats]:
     """Return the prediction interval of each period under the law of its family."""
     if followed.family == "gauge":
-        from scipy.special import ndtri
-
-        reach = float(ndtri(1 - tail)) * np.sqrt(law.variance())
+        reach = float(normal_quantile(1 - tail)) * np.sqrt(law.variance())
         return law.expected - reach, law.expected + reach
     if followed.family == "rate":
         low, high = (scans.share_bounds(law, grid.exposure, p) for p in (tail, 1 - tail))

@@ -241,7 +241,8 @@ def _n_before(counts: Floats, state: FilterState) -> Floats:
     """Return how many steps of each series had been seen before each step."""
     seen = np.isfinite(counts)
     from_here = np.cumsum(seen[:, ::-1], axis=1)[:, ::-1]
-    return np.maximum(np.asarray(state.n_seen, dtype=float)[:, None] - from_here, 1.0)
+    before: Floats = np.asarray(state.n_seen, dtype=float)[:, None] - from_here
+    return np.maximum(before, 1.0, out=before)
 
 
 def _with_late_rows(

@@ -77,4 +77,4 @@ def _rows_alike(grid: Grid) -> bool:
     if grid.squares is None:
         return True
     n, total = grid.rows.sum(), np.nansum(grid.counts)
-    return total <= 0 or grid.squares.sum() * n < _ALIKE * total**2
+    return bool(total <= 0 or grid.squares.sum() * n < _ALIKE * total**2)

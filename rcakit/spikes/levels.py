@@ -230,7 +230,8 @@ def changepoints(
         )
     choose_family(grid, value=value, family="amount" if value else "count")
     parts = [_segments(grid, row, penalty, min_size) for row in range(len(grid.series))]
-    level, spread = (np.stack([part[i] for part in parts]) for i in (0, 1))
+    level = np.stack([part[0] for part in parts])
+    spread = np.stack([part[1] for part in parts])
     changes = sorted((c for part in parts for c in part[2]), key=lambda item: item.changed_at)
     return ChangepointResult(
         keys=keys,

@@ -140,7 +140,7 @@ def _within_longer_periods(grid: Grid, curve: Completeness, last: dt.date) -> tu
 def _scaled(grid: Grid, share: Floats, error: Floats, *, dispersion: float, caveat: str) -> Grid:
     too_early = (share < _LEAST_SHARE) & (grid.completeness > 0)
     counts = np.where(too_early, np.nan, grid.counts)
-    caveats = (caveat,)
+    caveats: tuple[str, ...] = (caveat,)
     if too_early.any():
         which = wording.plural(int(too_early.sum()), "period")
         caveats += (f"Too little of the last {which} has arrived to judge them.",)
@@ -170,7 +170,7 @@ def elapsed_share(
     hour = table["period_start"].dt.hour().to_numpy()
     is_last = (day == last).to_numpy()
     rows = table["n_rows"].to_numpy().astype(float)
-    before = np.bincount(hour[~is_last], rows[~is_last], minlength=24)
+    before = np.bincount(hour[~is_last], rows[~is_last], minlength=24).astype(np.float64)
     n_days = day.filter(~is_last).n_unique() if (~is_last).any() else 0
     if n_days < 7 or before[1:].sum() == 0:
         return None  # bare dates, or too little to tell

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 Floats = NDArray[np.float64]
 
@@ -147,6 +146,8 @@ def _log_probability(
     y: Floats, n: Floats, p: Floats, a: Floats, b: Floats, strength: Floats
 ) -> Floats:
     """Log probability of exactly y successes."""
+    from scipy import special
+
     choose = -np.log1p(n) - special.betaln(y + 1, n - y + 1)
     binomial = special.xlogy(y, p) + special.xlog1py(n - y, -p)
     beta = special.betaln(y + a, n - y + b) - special.betaln(a, b)
@@ -155,6 +156,8 @@ def _log_probability(
 
 def _continuous(y: Floats, n: Floats, p: Floats, phi: Floats) -> Floats:
     """Tail of the beta law that has the mean and variance of y / n."""
+    from scipy import special
+
     strength = np.maximum(n / phi - 1, 1e-6)
     tail = special.betainc((1 - p) * strength, p * strength, 1 - y / n)
     return np.asarray(tail, dtype=np.float64)

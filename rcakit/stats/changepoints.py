@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 Floats = NDArray[np.float64]
 Cost = Callable[[NDArray[np.intp], int], Floats]
@@ -113,7 +112,8 @@ def poisson_cost(counts: ArrayLike, exposure: ArrayLike, *, dispersion: float = 
 
     def cost(starts: NDArray[np.intp], end: int) -> Floats:
         y, e = total[end] - total[starts], width[end] - width[starts]
-        return 2 / dispersion * (y - special.xlogy(y, y / np.maximum(e, 1e-300)))
+        ratio = np.where(y > 0, y, 1) / np.maximum(e, 1e-300)
+        return 2 / dispersion * (y - y * np.log(ratio))
 
     return cost
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 __all__ = ["FilteredGauge", "GaugeState", "filter_gauge", "looks_like_a_stock"]
 
@@ -87,6 +86,8 @@ def filter_gauge(
     >>> bool(filter_gauge(backlog).pvalue_upper[0, 0, -1] < 1e-4)
     True
     """
+    from scipy import special
+
     y = np.asarray(values, dtype=float)
     state = _first(y, period, max(windows)) if state is None else state
     change, weight = state.change.copy(), state.weight.copy()

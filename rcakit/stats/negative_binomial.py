@@ -7,13 +7,16 @@ the form, so the same functions serve days, weeks and scan windows.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
-from rcakit.stats.tails import normal_score, tail_pvalues
+from rcakit.stats.bells import normal_quantile
+from rcakit.stats.tails import cumulative, normal_score, tail_pvalues
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "lower_tail",
@@ -31,6 +34,7 @@ Kind = Literal["mid", "exact"]
 # Below this excess of variance over mean the law is Poisson to ten digits, and the beta
 # integral would lose precision.
 _POISSON_EXCESS = 1e-7
+_MIDDLE_HALF = 0.25
 
 
 def upper_tail(
@@ -155,21 +159,22 @@ def quantile(probability: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Fl
     """
     target, mean, variance = _broadcast(probability, mean, variance)
     spread = np.sqrt(np.maximum(variance, mean))
-    z = special.ndtri(target)
+    z = normal_quantile(target)
     guess = mean + spread * (z + skewness(mean, variance) * (z * z - 1) / 6)
     low, high = np.floor(guess) - 1, np.ceil(guess) + 1
+    reach = _distribution(target)
     step = np.ones_like(low)
-    while (short := _at_most(high, mean, variance) < target).any():
+    while (short := reach(high, mean, variance) < target).any():
         step = np.where(short, 2 * step, step)
         high = np.where(short, high + step, high)
     step = np.ones_like(low)
-    while (over := (low >= 0) & (_at_most(low, mean, variance) >= target)).any():
+    while (over := (low >= 0) & (reach(low, mean, variance) >= target)).any():
         step = np.where(over, 2 * step, step)
         low = np.where(over, low - step, low)
     low = np.maximum(low, -1.0)  # invariant: cdf(low) < target <= cdf(high)
     while (wide := high - low > 1).any():
         middle = np.floor((low + high) / 2)
-        reached = _at_most(middle, mean, variance) >= target
+        reached = reach(middle, mean, variance) >= target
         high = np.where(wide & reached, middle, high)
         low = np.where(wide & ~reached, middle, low)
     return high
@@ -214,6 +219,15 @@ def peizer_pratt_score(counts: ArrayLike, mean: ArrayLike, variance: ArrayLike) 
     return normal_score(*_broadcast(counts, mean, variance))
 
 
+def _distribution(target: Floats) -> Callable[[Floats, Floats, Floats], Floats]:
+    """Choose how to sum a law: outside its middle half, without waiting for SciPy's import."""
+    if (np.abs(target - 0.5) < _MIDDLE_HALF).any():
+        return _at_most
+    return lambda y, mean, variance: np.where(
+        y < 0, 0.0, cumulative(*(a.astype(np.float64) for a in (np.maximum(y, 0), mean, variance)))
+    )
+
+
 def _broadcast(*arrays: ArrayLike) -> list[Floats]:
     """Float64 arrays of one common shape."""
     return list(np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arrays)))
@@ -228,6 +242,8 @@ def _shape_and_odds(mean: Floats, variance: Floats) -> tuple[Floats, Floats, NDA
 
 def _at_least(y: Floats, mean: Floats, variance: Floats) -> Floats:
     """P(Y >= y)."""
+    from scipy import special
+
     size, odds, is_poisson = _shape_and_odds(mean, variance)
     safe = np.where(y > 0, y, 1.0)
     tail = special.betainc(safe, size, odds)
@@ -239,6 +255,8 @@ def _at_least(y: Floats, mean: Floats, variance: Floats) -> Floats:
 
 def _at_most(y: Floats, mean: Floats, variance: Floats) -> Floats:
     """P(Y <= y)."""
+    from scipy import special
+
     size, odds, is_poisson = _shape_and_odds(mean, variance)
     safe = np.where(y >= 0, y, 0.0)
     tail = special.betainc(size, safe + 1, 1 - odds)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from rcakit.stats import beta_binomial
+from rcakit.stats.bells import normal_quantile, student_score_tail
 from rcakit.stats.filters import FilteredCounts, FilterState, rolling_sum
 from rcakit.stats.negative_binomial import quantile
 from rcakit.stats.tails import tail_pvalues
@@ -178,7 +178,7 @@ def allow_for_estimated_spread(pvalue: Floats, n_before: Floats) -> Floats:
     out = pvalue.copy()
     small = np.isfinite(pvalue) & (pvalue < _SMALL) & (pvalue > 0)
     degrees = np.maximum(_EFFICIENCY * n_before[small], 5.0)
-    out[small] = special.stdtr(degrees, special.ndtri(pvalue[small]))
+    out[small] = student_score_tail(pvalue[small], degrees)
     return out
 
 
@@ -343,9 +343,7 @@ def count_bounds(law: Law, probability: float) -> Floats:
     if mean.size <= _MOST_EXACT:
         bound[known] = quantile(probability, mean, variance)
         return bound
-    from scipy.special import ndtri
-
-    z, spread = float(ndtri(probability)), np.sqrt(variance)
+    z, spread = float(normal_quantile(probability)), np.sqrt(variance)
     skew = (2 * variance / mean - 1) / spread
     bound[known] = np.maximum(np.round(mean + spread * (z + skew * (z * z - 1) / 6)), 0)
     return bound

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Doubles = NDArray[np.float64]
 
 # Cells worked on at a time, so that temporaries stay in the processor's cache.
-_PIECE = 1 << 15
+_PIECE = 1 << 16
 _SUM_PIECE = 1 << 16  # sums take a step per count: more cells pay for it
 # Where exact methods take over from the normal score: in tails below the first, plus the
 # second times the skewness, and for laws more lopsided than the third.
@@ -38,6 +38,7 @@ _EXACT_BELOW = 0.001
 _LEAST_EXCESS = 1e-6
 # Six digits beyond three standard deviations, three digits beyond one and a half.
 _FRACTION_TERMS = 12
+_WIDE_FRACTION_TERMS = 60
 _NEARLY_ZERO = 1e-30
 _SERIES_FROM = 16.0  # Stirling's series has twelve digits from here on
 
@@ -100,6 +101,28 @@ def tail_pvalues(counts: Floats, mean: Floats, variance: Floats) -> tuple[Floats
         cells = at[now]
         upper[cells], lower[cells] = _exact_tails(y[cells], m[cells], v[cells])
     return upper.reshape(mean.shape), lower.reshape(mean.shape)
+
+
+def cumulative(counts: Doubles, mean: Doubles, variance: Doubles) -> Doubles:
+    """Give P(Y <= y) for counts that are not in the middle of their law.
+
+    Parameters
+    ----------
+    counts, mean, variance
+        Arrays of one shape; counts of at least 0.
+
+    Notes
+    -----
+    A continued fraction on the count's side of the mean: five digits where the score of the
+    count is beyond two thirds, ten beyond one.
+    """
+    m = mean.astype(np.float64)
+    excess = np.maximum(variance / m - 1, _LEAST_EXCESS)
+    below = counts <= m
+    # P(Y <= y) = I_p(r, y + 1) below, and above one less P(Y >= y + 1).
+    y = np.maximum(np.where(below, counts, counts + 1), _NEARLY_ZERO).astype(np.float64)
+    tail = _probability(y, m, excess) * _mills_ratio(y, m, excess, below, _WIDE_FRACTION_TERMS)
+    return np.where(below, tail, 1 - tail)
 
 
 def normal_score(counts: Floats, mean: Floats, variance: Floats) -> Doubles:
@@ -203,17 +226,26 @@ def _exact_tails(counts: Floats, mean: Floats, variance: Floats) -> tuple[Double
     small = mean < _SMALL_MEAN
     y, m, excess = _doubles(np.where(small, np.floor(counts), counts), mean, variance)
     below = y <= m
-    success = 1 / (1 + excess)
-    size, fail = m / excess, excess * success
-    # P(Y >= y) = I_q(y, r) above, P(Y <= y) = I_p(r, y + 1) below.
-    share = _beta_fraction(
-        np.where(below, size, y),
-        np.where(below, success, fail),
-        np.where(below, y + 1, m) * success,
-    )
-    share *= np.where(below, fail * (1 + y / size), 1)
+    share = _mills_ratio(y, m, excess, below, _FRACTION_TERMS)
     tail = _probability(y, m, excess) * (share - 0.5)
     return np.where(below, 1 - tail, tail), np.where(below, tail, 1 - tail)
+
+
+def _mills_ratio(
+    y: Doubles, mean: Doubles, excess: Doubles, below: NDArray[np.bool_], n_terms: int
+) -> Doubles:
+    """P(Y <= y) below the mean, and P(Y >= y) above it, over P(Y = y)."""
+    success = 1 / (1 + excess)
+    size, fail = mean / excess, excess * success
+    # P(Y >= y) = I_q(y, r) above, P(Y <= y) = I_p(r, y + 1) below.
+    ratio = _beta_fraction(
+        np.where(below, size, y),
+        np.where(below, success, fail),
+        np.where(below, y + 1, mean) * success,
+        n_terms,
+    )
+    ratio *= np.where(below, fail * (1 + y / size), 1)
+    return ratio
 
 
 def _doubles(counts: Floats, mean: Floats, variance: Floats) -> tuple[Doubles, Doubles, Doubles]:
@@ -260,14 +292,14 @@ def _normal_tail(x: Doubles) -> Doubles:
     return total * t * np.exp(-0.5 * x * x) * 0.3989422804014327
 
 
-def _beta_fraction(a: Doubles, x: Doubles, bx: Doubles) -> Doubles:
+def _beta_fraction(a: Doubles, x: Doubles, bx: Doubles, n_terms: int) -> Doubles:
     """Continued fraction of I_x(a, b) a B(a, b) / (x^a (1 - x)^b), from its far end.
 
     DLMF 8.17.22; `bx` is the product b x, finite where b is not. A fixed number of terms
     keeps cells independent of each other.
     """
     value = np.ones_like(a)
-    for m in range(_FRACTION_TERMS, 0, -1):
+    for m in range(n_terms, 0, -1):
         top = a + 2 * m
         value = 1 + m * (bx - m * x) / ((top - 1) * top * value)
         value = 1 - (a + (m - 1)) * ((a + (m - 1)) * x + bx) / ((top - 2) * (top - 1) * value)

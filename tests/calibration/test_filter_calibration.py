@@ -42,16 +42,12 @@ def test_alarm_rates_match_nominal(world):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("world", WORLD_NAMES)
-def test_scans_are_never_eager(world):
-    """Scan rates stay below 1.3 nominal, and above .6 (two days) and .4 (five days) of it.
-
-    A window's variance allows for a level that wanders while the window lasts; where levels
-    stand still that is too much, so longer windows are rarer than nominal, never commoner.
-    """
+def test_scan_rates_match_nominal(world):
+    """P(p < .01) and P(p < .001) of two and five days are within 30 % of nominal."""
     _, found = clean(WORLDS[world], 1500, seed=32)
-    for p, least in zip(found.pvalue_upper[1:, :, 365:], (0.6, 0.4), strict=True):
+    for p in found.pvalue_upper[1:, :, 365:]:
         for alpha in (0.01, 0.001):
-            assert least * alpha < np.nanmean(p < alpha) < 1.3 * alpha
+            assert 0.7 * alpha < np.nanmean(p < alpha) < 1.3 * alpha
 
 
 @pytest.mark.slow

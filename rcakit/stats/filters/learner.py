@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NORMAL_SKEW_SHIFT = (2.58**2 - 1) / 6  # Cornish-Fisher shift of the 99.5 % point per skewness
 _LEAST_CAP = 1.5
 _LEAST_RESIDUAL = 1e-6
-_CELLS = 1 << 18  # cells whose p-values are worked out together
+_CELLS = 1 << 17  # cells whose p-values are worked out together
 
 
 @dataclass(frozen=True, slots=True)

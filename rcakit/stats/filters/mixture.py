@@ -11,6 +11,7 @@ from rcakit.stats.filters.options import PRECISION
 if TYPE_CHECKING:
     from rcakit.stats.filters.options import Floats
 
+_BETWEEN = 0.75  # of a standing and a wandering series, about (1/2 + 1) / 2
 _MOST_REACH = 0.4  # of the log level: the extrapolation goes no farther
 
 
@@ -70,9 +71,14 @@ class Growth:
     A discounted level of memory m lags a series that grows at rate g by g m. The lags of the
     quickest and the slowest level tell g, and their log-linear extrapolation has no lag
     (Brown's double smoothing with two memories).
+
+    A discounted level whose series wanders just as its discount supposes is off by a relative
+    variance of one over its exposure (West & Harrison 1997, ch. 6.3); one whose series stands
+    still only by 1 / (1 + d) of that, a weighted mean of independent steps. The slowest level
+    stands for a series that stands still; the others lie in between, and so do their errors.
     """
 
-    __slots__ = ("_gap", "_memory", "levels", "precision", "rate", "wander")
+    __slots__ = ("_certainty", "_gap", "_memory", "levels", "precision", "rate", "wander")
 
     def __init__(self, discounts: tuple[float, ...], n_series: int) -> None:
         quick, slow = 1 / (1 - min(discounts)), 1 / (1 - max(discounts))
@@ -80,19 +86,23 @@ class Growth:
         self.levels = np.empty((len(discounts) + 1, n_series), PRECISION)
         self.precision = np.empty_like(self.levels)
         self.rate: Floats = np.zeros(n_series, PRECISION)
-        # What a step adds to the variance of a level, per variance.
-        steps = [1 / d - 1 for d in (*discounts, min(discounts))]
-        self.wander = np.array(steps, PRECISION)[:, None]
+        # Errors over what a wandering series would have, and what a step adds to their variance.
+        slowest = max(discounts)
+        shares = [1 / (1 + d) if d == slowest else _BETWEEN for d in discounts]
+        self._certainty = np.array(shares, PRECISION)[:, None]
+        steps = [0.0 if d == slowest else 1 / d - 1 for d in discounts]
+        self.wander = np.array([*steps, 1 / min(discounts) - 1], PRECISION)[:, None]
 
     def extend(self, counts: Floats, exposure: Floats) -> None:
-        """Work out level, and one over exposure, of each discount and the extrapolation."""
+        """Work out the level of each discount and of the extrapolation, and their errors."""
         precision, levels = self.precision, self.levels
         np.divide(1, exposure, out=precision[:-1])
         np.multiply(counts, precision[:-1], out=levels[:-1])
+        precision[:-1] *= self._certainty
         rate = np.log(levels[0] / levels[-2])
         rate /= self._gap
         most = _MOST_REACH / self._memory
         self.rate = np.maximum(np.minimum(rate, most, out=rate), -most, out=rate)
         reach = np.exp(rate * self._memory)
         np.multiply(levels[0], reach, out=levels[-1])
-        np.multiply(precision[0], (1 + self._memory / self._gap) ** 2, out=precision[-1])
+        np.divide((1 + self._memory / self._gap) ** 2, exposure[0], out=precision[-1])
