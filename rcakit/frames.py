@@ -231,7 +231,13 @@ def without_missing(data: Any, names: Sequence[str]) -> Any:
 
 
 def with_local_day(
-    data: Any, *, time: str, name: str, tz: str = "UTC", shift: dt.timedelta = dt.timedelta(0)
+    data: Any,
+    *,
+    time: str,
+    name: str,
+    tz: str = "UTC",
+    shift: dt.timedelta = dt.timedelta(0),
+    every: Literal["1h", "1d"] = "1d",
 ) -> Any:
     """Add a column with the local day of a time, for a table that has two times per row.
 
@@ -247,13 +253,15 @@ def with_local_day(
         Time zone of the local days.
     shift
         Added to the time first, so that a day may end at another hour than midnight.
+    every
+        ``1h`` gives the local hour instead.
     """
     check_columns(data, (time,))
     import narwhals as nw
 
     frame = _with_local_time(_at_home_if_needed(_narwhal(data), time), time, tz)
     local = nw.col(_LOCAL) + shift if shift else nw.col(_LOCAL)
-    return frame.with_columns(local.dt.truncate("1d").alias(name)).drop(_LOCAL).to_native()
+    return frame.with_columns(local.dt.truncate(every).alias(name)).drop(_LOCAL).to_native()
 
 
 def count_duplicates(data: Any) -> int:

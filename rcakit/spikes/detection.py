@@ -24,6 +24,7 @@ from rcakit.spikes.grid import (
     add_totals,
     build_grid,
     looks_per_week,
+    n_closed,
 )
 from rcakit.spikes.incidents import find_incidents, nest
 from rcakit.spikes.result import HourlySpikeResult, SpikeResult
@@ -96,8 +97,8 @@ def detect(
         First local day; by default the first with data.
     as_of
         Last local day, or the moment (naive means UTC) whose knowledge is replayed: later rows are
-        not looked at, nor, with `arrived_at`, rows that arrived later. By default the last day
-        with data. A midnight without more stands for its whole day.
+        not looked at (of a day that is not over its whole hours are), nor, with `arrived_at`, rows
+        that arrived later. By default the last day with data. A midnight without more stands for its whole day.
     arrived_at
         Column with the time at which a row arrived; recent days are then compared with the share
         of their rows that should have arrived by now.
@@ -164,8 +165,6 @@ def detect(
     check_number(alpha, "alpha", gt=0, lt=0.5)
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
     keys = check_names(by, "by")
-    if arrived_at is not None and every == "1h":
-        raise refusal("every", "'1d', '1w' or '1mo' with arrived_at", every, "Use days.")
     if calendar is not None:
         check_calendar(calendar)
     ask = _Question(
@@ -228,7 +227,9 @@ class _Question:
         _check_rows(table, self.value)
         triangle, last = None, None
         if self.arrived_at is not None:
-            table, triangle, _, last = right_edge.arrived_rows(table, self.snapshot, self.keys)
+            table, triangle, last = right_edge.arrived_rows(
+                table, self.snapshot, self.keys, every=self.every
+            )
             _check_rows(table, self.value)
         n_undated = int(table.filter(table["period_start"].is_null())["n_rows"].sum() or 0)
         n_missing = int(table["n_missing"].sum())
@@ -242,7 +243,7 @@ class _Question:
         is_stamped = rhythm(days) == self.every  # each week or month was added up beforehand
         if self.snapshot is not None:
             high = max(high, self.snapshot.day)
-        grid = self._spread(table, earlier, high if self.snapshot else None)
+        grid = self._spread(table, earlier, self._end(high))
         grid = grid if is_stamped else _with_part_periods(grid, low, high)
         if triangle is not None and last is not None:
             grid = right_edge.scale_for_arrivals(grid, triangle, last)
@@ -263,22 +264,41 @@ class _Question:
             start = earlier.last_day + dt.timedelta(days=1 - back)
         keys = self.keys
         if self.arrived_at is not None:
-            shift = self.snapshot.rest_of_day if self.snapshot else dt.timedelta(0)
+            by_hour = self.every == "1h"
+            in_days = self.snapshot is not None and not by_hour
             data = frames.with_local_day(
-                data, time=self.arrived_at, name=ARRIVAL, tz=self.tz, shift=shift
+                data,
+                time=self.arrived_at,
+                name=ARRIVAL,
+                tz=self.tz,
+                shift=self.snapshot.rest_of_day if self.snapshot and in_days else dt.timedelta(0),
+                every="1h" if by_hour else "1d",
             )
             keys = (*keys, ARRIVAL)
-        return frames.aggregate(
+        cut = self.snapshot if self.snapshot and self.snapshot.share_of_day < 1 else None
+        table = frames.aggregate(
             data,
             keys=keys,
             time=self.time,
-            every="1h" if self.every == "1h" else "1d",
+            every="1h" if self.every == "1h" or cut else "1d",
             tz=self.tz,
             sums=tuple(dict.fromkeys(name for name in (self.value, self.exposure) if name)),
             squares=(self.value,) if self.value else (),
             start=start,
             end=self.snapshot.day if self.snapshot else None,
         )
+        if cut is None:
+            return table
+        # Of the last day only the whole hours before the moment were known then.
+        known = table["period_start"].is_null() | (table["period_start"] <= cut.last_hour)
+        table = table.filter(known)
+        return table if self.every == "1h" else _rolled_up(table, keys, "1d")
+
+    def _end(self, last_day: dt.date) -> dt.date | None:
+        """Return the last period to show, if it is asked for: a day, or an hour."""
+        if self.snapshot is None:
+            return None
+        return self.snapshot.last_hour if self.every == "1h" else last_day
 
     def _spread(self, table: "pl.DataFrame", earlier: State | None, last: dt.date | None) -> Grid:
         known, has_begun, usual, first = None, None, None, self.start
@@ -490,8 +510,7 @@ def _state(
 ) -> State | None:
     """Keep what a next day needs: the tail up to the last complete period, and the filters' memory."""
     marks = followed.checkpoints
-    still_open = grid.completeness_error > 0
-    edge = int(np.argmax(still_open)) if still_open.any() else len(grid.days)
+    edge = n_closed(grid)
     before = [m for m in marks if m.step <= offset + edge - TAIL]
     rewind = [m for m in marks if m.step == offset + edge - REWIND]
     if not rewind or not before:

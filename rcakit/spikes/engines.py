@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcakit.spikes.family import Family
-from rcakit.spikes.grid import Grid
+from rcakit.spikes.grid import Grid, n_closed
 from rcakit.stats import scans
 from rcakit.stats.filters import FilteredCounts, FilterOptions, FilterState, filter_counts
 from rcakit.stats.gauges import FilteredGauge, GaugeState, filter_gauge
@@ -164,8 +164,7 @@ def _phases(grid: Grid) -> tuple[NDArray[np.intp], ...]:
 def _stops(grid: Grid, start: int) -> list[int]:
     """Return the periods before which to keep the filter's state, the last complete one included."""
     n = len(grid.days)
-    still_open = grid.completeness_error > 0
-    edge = int(np.argmax(still_open)) if still_open.any() else n
+    edge = n_closed(grid)
     spacing = 56 if len(grid.series) <= 5_000 else 182
     if grid.every == "1h":
         spacing *= 12

@@ -13,7 +13,16 @@ from rcakit import wording
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ALL", "EmptyPeriods", "Every", "Grid", "add_totals", "build_grid", "looks_per_week"]
+__all__ = [
+    "ALL",
+    "EmptyPeriods",
+    "Every",
+    "Grid",
+    "add_totals",
+    "build_grid",
+    "looks_per_week",
+    "n_closed",
+]
 
 Floats = NDArray[np.float64]
 Every = Literal["1h", "1d", "1w", "1mo"]
@@ -83,6 +92,16 @@ class Grid:
     def with_caveats(self, *more: str) -> "Grid":
         """Return the grid with further caveats."""
         return replace(self, caveats=(*self.caveats, *more))
+
+
+def n_closed(grid: Grid) -> int:
+    """Count the periods that need not be looked at again: complete, and of hours whole days."""
+    still_open = grid.completeness_error > 0
+    end = int(np.argmax(still_open)) if still_open.any() else len(grid.days)
+    if grid.every != "1h":
+        return end
+    hours = [day.hour for day in grid.days[:end] if isinstance(day, dt.datetime)]
+    return max((i + 1 for i, hour in enumerate(hours) if hour == 23), default=0)
 
 
 def looks_per_week(every: Every) -> float:
@@ -160,7 +179,7 @@ def _periods(
     if first is not None:
         low = min(low, dt.datetime.combine(first, dt.time()))
     if last is not None:
-        end = dt.datetime.combine(last, dt.time(23 if every == "1h" else 0))
+        end = last if isinstance(last, dt.datetime) else dt.datetime.combine(last, dt.time())
         high = max(high, end)
     if every == "1h":
         count = int((high - low).total_seconds() // 3600) + 1

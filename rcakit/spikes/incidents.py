@@ -181,9 +181,8 @@ def _extent(grid: Grid, item: _Candidate) -> NDArray[np.int64]:
 
     The score is what a period lies beyond its expectation in standard deviations; half of the
     incident's own effect (its median alarm, or half of its strongest: a scan window that still
-    holds a spike alarms on the days after it) is subtracted, the reference value of a cumulative sum (Page 1954,
-    Biometrika 41, 100-115), and the stretch with the highest sum is taken (Bentley 1984,
-    Communications of the ACM 27, 865-871).
+    holds a spike alarms on the days after it) is subtracted, the reference value of a cumulative
+    sum (Page 1954, Biometrika 41, 100-115), and the stretch with the highest sum is taken.
     """
     law = item.law
     assert law is not None
@@ -212,9 +211,10 @@ def _extent(grid: Grid, item: _Candidate) -> NDArray[np.int64]:
 def _densest(gains: Floats, core: slice) -> tuple[int, int]:
     """Return the stretch of highest sum among those that share a period with the core."""
     total = np.concatenate([[0.0], np.cumsum(gains)])
-    start = int(np.argmin(total[: core.stop]))
-    end = int(np.argmax(total[max(start, core.start) + 1 :])) + max(start, core.start) + 1
-    return start, end
+    starts, ends = np.arange(core.stop), np.arange(core.start + 1, len(total))
+    sums = np.where(starts[:, None] < ends, total[ends] - total[starts, None], -np.inf)
+    row, column = np.unravel_index(int(np.argmax(sums)), sums.shape)
+    return int(starts[row]), int(ends[column])
 
 
 def _distinct(grid: Grid, row: list[_Candidate]) -> list[_Candidate]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcakit import frames, wording
-from rcakit.spikes.grid import Grid
+from rcakit.spikes.grid import Every, Grid
 from rcakit.stats.delays import Completeness, estimate_completeness
 
 if TYPE_CHECKING:
@@ -19,8 +19,10 @@ __all__ = ["Snapshot", "arrived_rows", "elapsed_share", "scale_for_arrivals", "s
 Floats = NDArray[np.float64]
 
 ARRIVAL = "__arrival_day"
-# Longest delay that is told apart, and the share of events that must be beyond no delay.
-_LONGEST_DELAY = 60
+_HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+_NAMES = {"1h": "hour", "1d": "day", "1w": "week", "1mo": "month"}
+# Longest delay that is told apart, by seconds of a step; and the share that counts as all.
+_LONGEST_DELAY = {3600: 168, 86_400: 60}
 _NEARLY_ALL = 0.999
 _RECENT_DAYS = 56
 # A period of which less has arrived says too little to be judged.
@@ -46,51 +48,62 @@ class Snapshot:
     share_of_day: float = 1.0
 
     @property
+    def last_hour(self) -> dt.datetime:
+        """Start of the last whole hour before the moment."""
+        whole = int(self.share_of_day * 24 + 1e-9)
+        return dt.datetime.combine(self.day, dt.time()) + dt.timedelta(hours=whole - 1)
+
+    @property
     def rest_of_day(self) -> dt.timedelta:
         """Time from the moment to the end of the day."""
         return dt.timedelta(days=1 - self.share_of_day)
 
 
 def arrived_rows(
-    table: "pl.DataFrame", snapshot: Snapshot | None, keys: tuple[str, ...]
-) -> "tuple[pl.DataFrame, Floats, dt.date, dt.date]":
-    """Keep the rows that had arrived, and count them by day of event and delay.
+    table: "pl.DataFrame", snapshot: Snapshot | None, keys: tuple[str, ...], *, every: Every = "1d"
+) -> "tuple[pl.DataFrame, Floats, dt.datetime]":
+    """Keep the rows that had arrived, and count them by day (or hour) of event and delay.
 
     Returns
     -------
     table
-        The aggregate without the day of arrival.
+        The aggregate without the time of arrival.
     triangle
-        Rows by event day and days until arrival, nan where not yet known.
-    first, last
-        First event day, and the last day whose arrivals are known.
+        Rows by event day and days until arrival, nan where not yet known; hours for hours.
+    last
+        The last day, or hour, whose arrivals are known.
     """
     import polars as pl
 
     table = table.drop_nulls("period_start")
     known = table.drop_nulls(ARRIVAL)
-    # Without a moment to replay, the last day on which rows arrived is taken as fully known.
-    last_arrival: Any = known[ARRIVAL].max()
-    last = snapshot.day if snapshot else last_arrival.date()
+    step = _HOUR if every == "1h" else _DAY
+    # Without a moment to replay, the last day on which rows arrived is taken as fully known; of
+    # hours the one before, because an hour is more often cut.
+    last: Any = known[ARRIVAL].max()
+    last = last - _HOUR if every == "1h" else last
+    if snapshot is not None:
+        midnight = dt.datetime.combine(snapshot.day, dt.time())
+        last = snapshot.last_hour if every == "1h" else midnight
     kept = table.filter(
-        pl.col(ARRIVAL).is_null() | (pl.col(ARRIVAL) <= dt.datetime.combine(last, dt.time())),
-        pl.col("period_start") < dt.datetime.combine(last + dt.timedelta(days=1), dt.time()),
+        pl.col(ARRIVAL).is_null() | (pl.col(ARRIVAL) <= last), pl.col("period_start") < last + step
     )
-    start: Any = kept["period_start"].min()
-    first = start.date() if start is not None else last
-    triangle = _triangle(kept.drop_nulls(ARRIVAL), first, last)
+    first: Any = kept["period_start"].min()
+    triangle = _triangle(kept.drop_nulls(ARRIVAL), last if first is None else first, last, step)
     numbers = [c for c in table.columns if c not in {*keys, "period_start", ARRIVAL}]
     merged = kept.group_by(*keys, "period_start", maintain_order=True).agg(pl.col(numbers).sum())
-    return merged.sort([*keys, "period_start"], nulls_last=True), triangle, first, last
+    return merged.sort([*keys, "period_start"], nulls_last=True), triangle, last
 
 
-def _triangle(rows: "pl.DataFrame", first: dt.date, last: dt.date) -> Floats:
+def _triangle(
+    rows: "pl.DataFrame", first: dt.datetime, last: dt.datetime, step: dt.timedelta
+) -> Floats:
     """Count rows by day of event and delay in days; early arrivals count as no delay."""
-    origin = dt.datetime.combine(first, dt.time())
-    event = (rows["period_start"].dt.truncate("1d") - origin).dt.total_days().to_numpy()
-    arrival = (rows[ARRIVAL] - origin).dt.total_days().to_numpy()
-    n_days = (last - first).days + 1
-    longest = max(1, min(_LONGEST_DELAY, n_days // 3))
+    seconds = int(step.total_seconds())
+    event = (rows["period_start"] - first).dt.total_seconds().to_numpy() // seconds
+    arrival = (rows[ARRIVAL] - first).dt.total_seconds().to_numpy() // seconds
+    n_days = (last - first) // step + 1
+    longest = max(1, min(_LONGEST_DELAY[seconds], n_days // 3))
     delay = np.clip(arrival - event, 0, longest)
     triangle = np.zeros((n_days, longest + 1))
     np.add.at(triangle, (event, delay), rows["n_rows"].to_numpy())
@@ -98,15 +111,16 @@ def _triangle(rows: "pl.DataFrame", first: dt.date, last: dt.date) -> Floats:
     return np.where(np.arange(longest + 1) <= age[:, None], triangle, np.nan)
 
 
-def scale_for_arrivals(grid: Grid, triangle: Floats, last: dt.date) -> Grid:
+def scale_for_arrivals(grid: Grid, triangle: Floats, last: dt.datetime) -> Grid:
     """Expect of each day only the share that has arrived by now."""
-    curve = estimate_completeness(triangle, recent_days=_RECENT_DAYS)
-    if grid.every == "1d":
-        age = np.array([(last - _day(day)).days for day in grid.days])
+    step = _HOUR if grid.every == "1h" else _DAY
+    curve = estimate_completeness(triangle, recent_days=_RECENT_DAYS * (_DAY // step))
+    if grid.every in {"1h", "1d"}:
+        age = np.array([(last - _midnight(day)) // step for day in grid.days])
         share, error = curve.at(np.maximum(age, 0))
         share = np.where(age < 0, 0.0, share)
     else:
-        share, error = _within_longer_periods(grid, curve, last)
+        share, error = _within_longer_periods(grid, curve, last.date())
     whole = share >= _NEARLY_ALL
     share, error = np.where(whole, 1.0, share), np.where(whole, 0.0, error)
     if (share == 1).all():
@@ -117,19 +131,19 @@ def scale_for_arrivals(grid: Grid, triangle: Floats, last: dt.date) -> Grid:
         error / np.maximum(share, 1e-9),
         dispersion=curve.dispersion,
         caveat=(
-            f"Rows arrive late: of the last day about {wording.percent(float(share[-1]))} had "
-            f"arrived. Recent days are compared with what should have arrived by now, as learned "
+            f"Rows arrive late: of the last {_NAMES[grid.every]} about {wording.percent(float(share[-1]))} had "
+            f"arrived. Recent {_NAMES[grid.every]}s are compared with what should have arrived by now, as learned "
             f"from {wording.amount(curve.n_events)} rows."
         ),
     )
 
 
 def _within_longer_periods(grid: Grid, curve: Completeness, last: dt.date) -> tuple[Floats, Floats]:
-    """Average the completeness over the days of an hour's day, a week or a month."""
+    """Average the completeness over the days of a week or a month."""
     ends = [*grid.days[1:], grid.days[-1] + dt.timedelta(days=31 if grid.every == "1mo" else 7)]
     shares, errors = [], []
     for start, end in zip(grid.days, ends, strict=True):
-        n_days = max((_day(end) - _day(start)).days, 1) if grid.every != "1h" else 1
+        n_days = max((_day(end) - _day(start)).days, 1)
         ages = np.array([(last - _day(start)).days - i for i in range(n_days)])
         share, error = curve.at(np.maximum(ages, 0))
         shares.append(np.where(ages < 0, 0.0, share).mean())
@@ -175,7 +189,7 @@ def elapsed_share(
     if n_days < 7 or before[1:].sum() == 0:
         return None  # bare dates, or too little to tell
     if snapshot is not None and snapshot.share_of_day < 1:
-        return _share_by(before, snapshot.share_of_day * 24)
+        return _share_by(before, int(snapshot.share_of_day * 24 + 1e-9), half_width=0.0)
     if snapshot is not None or not is_last.any():
         return None
     latest = int(hour[is_last].max())
@@ -209,6 +223,10 @@ def scale_for_elapsed(grid: Grid, share: float, error: float) -> Grid:
         "the day, this looks the same."
     )
     return _scaled(grid, shares, errors, dispersion=1.0, caveat=caveat)
+
+
+def _midnight(day: dt.date | dt.datetime) -> dt.datetime:
+    return day if isinstance(day, dt.datetime) else dt.datetime.combine(day, dt.time())
 
 
 def _day(day: dt.date | dt.datetime) -> dt.date:

@@ -2,7 +2,9 @@
 
 import datetime as dt
 
+import numpy as np
 import polars as pl
+import pytest
 
 from rcakit.spikes import detect
 
@@ -46,6 +48,27 @@ def test_moment_cuts_the_day(late_rows):
     result = detect(rows, time="at", as_of="2025-04-20T12:00:00")
     assert 0.4 < result.completeness[0, -1] < 0.6
     assert result.days[-1] == dt.date(2025, 4, 20)
+
+
+@pytest.mark.parametrize("every", ["1d", "1h"])
+def test_moment_hides_later_rows(late_rows, every):
+    """Rows after the moment change nothing, arrivals given or not."""
+    rows, _ = late_rows(mean=150)
+    moment = dt.datetime(2025, 4, 20, 12)
+    seen = rows.filter(pl.col("at") < moment)
+    replayed = detect(rows, time="at", as_of=moment, every=every)
+    lived = detect(seen, time="at", as_of=moment, every=every)
+    assert replayed.to_json() == lived.to_json()
+    assert not replayed.incidents
+
+
+def test_late_hours_are_no_drop(late_rows):
+    """Hours whose rows come hours later are compared with the share that should be there."""
+    rows, _ = late_rows(mean=1200, n_days=60)
+    result = detect(rows, time="at", arrived_at="came", every="1h")
+    assert not result.incidents
+    assert result.completeness[0, -20] < 0.8
+    assert np.nanmin(result.pvalue[0, -48:]) > 1e-4
 
 
 def test_open_day_is_recognised(late_rows):

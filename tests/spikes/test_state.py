@@ -51,6 +51,31 @@ def test_rate_state_equals_a_full_run(daily):
     assert new.pvalue[0, -1] == full.pvalue[0, -1]
 
 
+def test_amount_state_equals_a_full_run(daily, tmp_path):
+    """The size of a usual row is remembered, so that sums of amounts go on alike."""
+    rng = np.random.default_rng(12)
+    day = np.repeat(np.arange(200), rng.poisson(40, 200))
+    paid = rng.lognormal(3, 1, len(day)).round(2)
+    table = daily(np.zeros(200)).select("day")[day].with_columns(n=pl.Series(paid))
+    options = {"time": "day", "value": "n", "family": "amount"}
+    state = detect(_until(table, 197), **options).state.save(tmp_path / "s.npz")
+    new, full = detect(table, **options, state=state), detect(table, **options)
+    for name in ("expected", "expected_upper", "pvalue", "qvalue"):
+        last = getattr(full, name)[:, -len(new.days) :]
+        np.testing.assert_array_equal(getattr(new, name), last)
+
+
+def test_hourly_state_starts_at_midnight():
+    """A feed that stops at nine is followed again from the start of that day."""
+    hour = np.repeat(np.arange(24 * 40), np.random.default_rng(13).poisson(6, 24 * 40))
+    origin = pl.lit(dt.datetime(2025, 1, 6))
+    table = pl.DataFrame({"h": hour}).select(at=origin + pl.duration(hours="h"))
+    cut = table.filter(pl.col("at") < dt.datetime(2025, 2, 10, 9))
+    state = detect(cut, time="at", every="1h").state
+    new, full = (detect(table, time="at", every="1h", state=s) for s in (state, None))
+    np.testing.assert_array_equal(new.pvalue, full.pvalue[:, -len(new.days) :])
+
+
 def test_gauge_state_equals_a_full_run(daily, tmp_path):
     """A stock goes on where it stopped, through a file."""
     values = 500 + np.cumsum(np.random.default_rng(10).normal(0, 5, 200))
