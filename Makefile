@@ -56,6 +56,10 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.drivers_notices
 	$(BIN)/python -m benchmarks.drivers_rivals
 	$(BIN)/python -m benchmarks.drivers_cost
+	$(BIN)/python -m benchmarks.playbook_verdicts
+	$(BIN)/python benchmarks/speed_cohorts_quality.py > benchmarks/results/speed_cohorts_quality.md
+	$(BIN)/python benchmarks/calibrate_cohorts.py --repeats 600 > benchmarks/results/calibration_cohorts.md
+	$(BIN)/python benchmarks/calibrate_quality.py --repeats 400 > benchmarks/results/calibration_quality.md
 
 calibrate: .venv/.dev  ## Run the long calibrations
 	$(BIN)/python -m pytest -m slow

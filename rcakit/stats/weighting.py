@@ -303,12 +303,17 @@ def weighted_quantile(
 
 
 def _newton(design: Floats, target: Floats, beta: Floats) -> tuple[Floats, bool]:
+    """Climb the likelihood; a step that would lead down is halved until it leads up."""
+    before, reached = beta, -math.inf
     for _ in range(_MAX_STEPS):
-        curvature, gradient = _logistic_step(design, target, beta)
+        curvature, gradient, likelihood = _logistic_step(design, target, beta)
+        if not likelihood >= reached - 1e-9 * abs(reached):
+            beta = (before + beta) / 2
+            continue
         move = _solve(curvature, gradient)
         if not np.all(np.isfinite(move)) or np.max(np.abs(beta)) > 1e6:
             return beta, False
-        beta = beta + np.clip(move, -5, 5)
+        before, reached, beta = beta, likelihood, beta + move
         if float(gradient @ move) < 1e-7:
             fitted = special.expit(design @ beta)
             sure = np.minimum(fitted, 1 - fitted)
@@ -317,15 +322,17 @@ def _newton(design: Floats, target: Floats, beta: Floats) -> tuple[Floats, bool]
     return beta, False
 
 
-def _logistic_step(design: Floats, target: Floats, beta: Floats) -> tuple[Floats, Floats]:
-    """Return curvature and gradient of the likelihood in one pass over the rows."""
+def _logistic_step(design: Floats, target: Floats, beta: Floats) -> tuple[Floats, Floats, float]:
+    """Return curvature, gradient and height of the log-likelihood in one pass over the rows."""
     curvature, gradient = np.zeros((beta.size, beta.size)), np.zeros(beta.size)
+    likelihood = 0.0
     for start in range(0, design.shape[0], _CHUNK_ROWS):
-        rows = design[start : start + _CHUNK_ROWS]
+        rows, wanted = (x[start : start + _CHUNK_ROWS] for x in (design, target))
         chance = special.expit(rows @ beta)
         curvature += (rows * (chance * (1 - chance))[:, None]).T @ rows
-        gradient += rows.T @ (target[start : start + _CHUNK_ROWS] - chance)
-    return curvature, gradient
+        gradient += rows.T @ (wanted - chance)
+        likelihood += float(np.sum(np.log(np.maximum(1 - np.abs(wanted - chance), 1e-300))))
+    return curvature, gradient, likelihood
 
 
 def _standardised_mean(
