@@ -11,11 +11,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 
-from rcakit import experiments
+from rcakit import datasets, experiments
+from rcakit.errors import ParameterError
 from rcakit.stats import clusters, group_time, moments, quantiles, sequential
 
 RESULTS = Path(__file__).parent / "results" / "experiments_calibration.md"
@@ -302,13 +304,15 @@ def guard_rails(runs: int) -> Iterator[Row]:
         "missing_outcomes": _gaps, "baseline": _unbalanced, "carry_over": _carried,
         "trigger": _spike, "definition": _redefined, "negative_controls": _moved,
         "history": _short, "pre_trends": _drifting,
+        "unit": _finer, "assignment": _unassigned, "contamination": _early,
+        "breakdown": _fragile, "fit_before": _apart,
     }  # fmt: skip
     for name, make in makers.items():
         for is_bad in (True, False):
             fired = 0
             for _ in range(runs):
-                status = {c.check: c.status for c in make(rng, is_bad).checks}[name]
-                fired += status != "pass"
+                status = {c.check: c.status for c in make(rng, is_bad).checks}
+                fired += status.get(name, "pass") != "pass"
             low, high = (0.9, 1) if is_bad else (0, 0.08)
             what = "fires on its scenario" if is_bad else "fires on the clean twin"
             yield f"guard rail {name}", what, fired / runs, low, high
@@ -418,6 +422,64 @@ def _drifting(rng, is_bad):
     ]
     table = pl.DataFrame(rows, schema=["unit", "week", "start", "y"], orient="row")
     return experiments.rollout(table, unit="unit", time="week", start="start", outcome="y")
+
+
+def _finer(rng, is_bad):
+    table = _table(rng)
+    table = pl.concat([table, table]) if is_bad else table
+    try:
+        return experiments.ab_test(table, variant="arm", metrics="y", unit="id")
+    except ParameterError as refused:
+        named = "randomised_by='id'" in str(refused)
+        return SimpleNamespace(checks=[SimpleNamespace(check="unit", status="block" * named)])
+
+
+def _unassigned(rng, is_bad):
+    table = _table(rng)
+    lost = pl.Series(rng.random(2000) < (0.05 if is_bad else 0))
+    return experiments.ab_test(
+        table.with_columns(arm=pl.when(~lost).then(pl.col("arm"))), variant="arm", metrics="y"
+    )
+
+
+def _early(rng, is_bad):
+    name = "waves_contaminated" if is_bad else "waves_with_effect"
+    made = datasets.make(name, size="tiny", rng=rng)
+    return experiments.adoption(
+        made.tables["team_weeks"], unit="team_id", time="week_date", start="start_date",
+        adopted="new_way_count", of="decisions_count",
+    )  # fmt: skip
+
+
+def _fragile(rng, is_bad):
+    start = np.repeat([8, 10, 99], 20)
+    y = rng.normal(0, 1, (60, 12)) + is_bad * np.sin(2 * np.arange(12)) * (start < 99)[:, None]
+    y += (1.2 if is_bad else 6.0) * (np.arange(12) >= start[:, None])
+    return experiments.rollout(
+        _panel(y, start), unit="unit", time="week", start="start", outcome="y"
+    )
+
+
+def _apart(rng, is_bad):
+    start = np.where(np.arange(30) == 0, 14, 99)
+    y = rng.uniform(1, 2, (30, 1)) * np.sin(np.arange(20) / 2) + rng.normal(0, 0.1, (30, 20))
+    if is_bad:
+        y[0] = 10 + 3 * rng.normal(0, 1, 20)
+    else:
+        y[0] = (y[1] + y[2]) / 2 + rng.normal(0, 0.1, 20)
+    return experiments.rollout(
+        _panel(y, start), unit="unit", time="week", start="start", outcome="y"
+    )
+
+
+def _panel(y, start):
+    n, length = y.shape
+    rows = [
+        (i, t, None if start[i] == 99 else int(start[i]), y[i, t])
+        for i in range(n)
+        for t in range(length)
+    ]
+    return pl.DataFrame(rows, schema=["unit", "week", "start", "y"], orient="row")
 
 
 SECTIONS: dict[str, tuple[Callable[[int], Iterator[Row]], int]] = {
