@@ -56,6 +56,8 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.drivers_notices
 	$(BIN)/python -m benchmarks.drivers_rivals
 	$(BIN)/python -m benchmarks.drivers_cost
+	$(BIN)/python benchmarks/rings_accuracy.py report > benchmarks/results/rings_accuracy.md
+	$(BIN)/python benchmarks/rings_speed.py > benchmarks/results/rings_speed.md
 
 calibrate: .venv/.dev  ## Run the long calibrations
 	$(BIN)/python -m pytest -m slow
