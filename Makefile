@@ -60,6 +60,8 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python benchmarks/speed_cohorts_quality.py > benchmarks/results/speed_cohorts_quality.md
 	$(BIN)/python benchmarks/calibrate_cohorts.py --repeats 600 > benchmarks/results/calibration_cohorts.md
 	$(BIN)/python benchmarks/calibrate_quality.py --repeats 400 > benchmarks/results/calibration_quality.md
+	$(BIN)/python benchmarks/rings_accuracy.py report > benchmarks/results/rings_accuracy.md
+	$(BIN)/python benchmarks/rings_speed.py > benchmarks/results/rings_speed.md
 
 calibrate: .venv/.dev  ## Run the long calibrations
 	$(BIN)/python -m pytest -m slow

@@ -248,7 +248,7 @@ def tune(camouflage: float, names: list[str]) -> None:
         PEERS.write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")
 
 
-def run(n: int, camouflage: float, seeds: range, names: list[str]) -> None:
+def run(n: int, camouflage: float, seeds: range, names: list[str], *, only_peers: bool) -> None:
     """Run rcakit and the frozen peers on unseen seeds and add a row for each."""
     frozen = json.loads(PEERS.read_text("utf-8"))
     for seed in seeds:
@@ -261,6 +261,9 @@ def run(n: int, camouflage: float, seeds: range, names: list[str]) -> None:
             hit, score = hits(world, found), np.sort(found[1])[::-1]
             ap = average_precision(hit, n_rings)
             rows.append((name, hit[score >= peer["threshold"]], ap))
+        if only_peers:
+            _keep([_row(n, camouflage, seed, *row, n_rings) for row in rows])
+            continue
         groups, score, qvalue = rcakit_rings(world, 0.999)
         hit = hits(world, (groups, score))
         ap = average_precision(hit, n_rings)
@@ -348,12 +351,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs=2, default=(1000, 1020))
     parser.add_argument("--camouflage", type=float, default=1.0)
     parser.add_argument("--peers", nargs="+", default=list(families()), choices=list(families()))
+    parser.add_argument("--only-peers", action="store_true")
     given = parser.parse_args()
     began = time.time()
     if given.what == "tune":
         tune(given.camouflage, given.peers)
     elif given.what == "run":
-        run(given.size, given.camouflage, range(*given.seeds), given.peers)
+        seeds = range(*given.seeds)
+        run(given.size, given.camouflage, seeds, given.peers, only_peers=given.only_peers)
     else:
         report()
     print(f"{time.time() - began:.0f} s", file=sys.stderr)

@@ -1,12 +1,15 @@
 """How long do rings and lockstep take, and how much memory, beside a projection in networkx?
 
-    python benchmarks/rings_speed.py 200000 1000000 > benchmarks/results/rings_speed.md
+    python benchmarks/rings_speed.py > benchmarks/results/rings_speed.md
 
-Wall and processor seconds of one run each, after the libraries have been imported.
+Every line is a process of its own: median wall and processor seconds of three runs (one for the
+slow ones) after the libraries have been imported, and the peak of the process (VmHWM) with its data
+and imports in it. Pairs counted are said for attributes of 2 to 99 accounts.
 """
 
 import datetime as dt
-import resource
+import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,7 +24,6 @@ from ring_simulator import simulate
 from rcakit.graphs import find_lockstep, find_rings
 
 COLUMNS = {"account": "account_id", "attribute": "attribute", "attribute_type": "attribute_type"}
-LARGEST_FOR_NETWORKX = 300_000
 
 
 def networkx_rings(edges: pl.DataFrame) -> int:
@@ -36,12 +38,22 @@ def networkx_rings(edges: pl.DataFrame) -> int:
     return sum(len(part) > 3 for part in nx.connected_components(pairs))
 
 
-def timed(call: object) -> str:
-    """Return wall and processor seconds and the peak memory so far."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    call()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    return f"{time.perf_counter() - wall:.2f} | {time.process_time() - cpu:.2f} | {peak:.2f}"
+def peak_gb() -> float:
+    """Return the peak of this process's own memory."""
+    text = Path("/proc/self/status").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024**2
+
+
+def timed(call: object, n_runs: int) -> str:
+    """Return wall and processor seconds (medians) and the peak memory."""
+    runs = []
+    for _ in range(n_runs):
+        wall, cpu = time.perf_counter(), time.process_time()
+        call()
+        runs.append((time.perf_counter() - wall, time.process_time() - cpu))
+    walls, cpus = zip(*runs, strict=True)
+    return f"{statistics.median(walls):.2f} | {statistics.median(cpus):.2f} | {peak_gb():.2f}"
 
 
 def events(n: int) -> pl.DataFrame:
@@ -58,25 +70,59 @@ def events(n: int) -> pl.DataFrame:
     ).with_columns(pl.col("at") + pl.duration(seconds=seconds))
 
 
+def crowded(n: int) -> pl.DataFrame:
+    """Make actions whose targets differ in popularity (Zipf), with many near pairs."""
+    random = np.random.default_rng(1)
+    weight = 1 / (np.arange(n // 20) + 20.0)
+    target = random.choice(len(weight), n, p=weight / weight.sum())
+    return events(n).with_columns(target_id=pl.Series(target).cast(pl.String))
+
+
+def measure(what: str, n: int) -> None:
+    """Print one line of the table."""
+    lock = {"account": "account_id", "target": "target_id", "time": "at", "window": 60}
+    if what.startswith("find_lockstep"):
+        table = crowded(n) if "popular" in what else events(n)
+        find_lockstep(table.head(5000), **lock)
+        line = timed(lambda: find_lockstep(table, **lock), 3)
+        print(f"| {what} | {n:,} events | | {line} |", flush=True)
+        return
+    edges = simulate(n).edges
+    columns = COLUMNS | ({"time": "first_seen_at"} if "times" in what else {})
+    degree = edges.group_by("attribute").len("d").filter(pl.col("d").is_between(2, 99))["d"]
+    pairs = int((degree.cast(pl.Int64) * (degree.cast(pl.Int64) - 1) // 2).sum())
+    find_rings(simulate(2000).edges, **columns)
+    if what == "networkx":
+        line = timed(lambda: networkx_rings(edges), 1)
+    else:
+        line = timed(lambda: find_rings(edges, **columns), 3 if n < LARGEST_FOR_THREE_RUNS else 1)
+    print(f"| {what} | {edges.height:,} edges | {pairs:,} | {line} |", flush=True)
+
+
 def main() -> None:
-    """Print one line per size."""
-    find_rings(simulate(2000).edges, **COLUMNS)
-    print("| what | size | wall s | processor s | peak GB of the process |\n|---|---|---|---|---|")
-    for n in map(int, sys.argv[1:] or ["200000", "1000000"]):
-        edges = simulate(n).edges
-        print(
-            f"| find_rings | {edges.height:,} edges | {timed(lambda e=edges: find_rings(e, **COLUMNS))} |"
-        )
-        if n <= LARGEST_FOR_NETWORKX:
-            print(
-                f"| networkx | {edges.height:,} edges | {timed(lambda e=edges: networkx_rings(e))} |",
-                flush=True,
-            )
-    table = events(1_000_000)
-    call = lambda: find_lockstep(
-        table, account="account_id", target="target_id", time="at", window=60
-    )
-    print(f"| find_lockstep | 1,000,000 events | {timed(call)} |")
+    """Print one line per size, each from a process of its own."""
+    if len(sys.argv) > 2:
+        measure(sys.argv[1], int(sys.argv[2]))
+        return
+    print("# Rings and lockstep: time and memory\n")
+    print("By `python benchmarks/rings_speed.py`, one thread.\n")
+    print("| what | size | pairs | wall s | processor s | peak GB |\n|---|---|---|---|---|---|")
+    for what, n in LINES:
+        subprocess.run([sys.executable, __file__, what, str(n)], check=True)
+
+
+LINES = (
+    ("find_rings", 20_000),
+    ("find_rings", 190_000),
+    ("find_rings, with times", 190_000),
+    ("networkx", 190_000),
+    ("find_rings", 940_000),
+    ("find_rings, with times", 940_000),
+    ("find_lockstep", 1_000_000),
+    ("find_lockstep, popular targets", 1_000_000),
+    ("find_rings", 3_500_000),
+)
+LARGEST_FOR_THREE_RUNS = 500_000
 
 
 if __name__ == "__main__":

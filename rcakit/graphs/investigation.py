@@ -12,7 +12,7 @@ from rcakit.findings import Finding, withheld
 from rcakit.graphs.evidence import Ring
 from rcakit.graphs.exporting import export, write_codes
 from rcakit.graphs.lockstep import find_lockstep
-from rcakit.graphs.result import CAVEAT, CUT, RingResult
+from rcakit.graphs.result import CAVEAT, CUT, RingResult, few
 from rcakit.graphs.rings import find_rings
 from rcakit.results import Record, Result
 from rcakit.stats.proportions import wilson
@@ -34,7 +34,6 @@ _METHOD = (
     "of false ones; repeated actions within seconds, tested against hours and crowds"
 )
 _SAME = 0.5
-_TENTH = 0.1
 _IN_TIMELINE = 10
 
 
@@ -182,7 +181,7 @@ class Investigation(Result):
         inside = {member.account_id for ring in distinct for member in ring.core}
         groups = wording.plural(len(distinct), "group")
         acts = "acts" if len(distinct) == 1 else "act"
-        false = _few(self._expected_false())
+        false = few(self._expected_false())
         return (
             f"{groups} of accounts ({wording.amount(len(inside))} of {n_accounts}) {acts} "
             f"together beyond what ordinary life brings; {false} of the groups would be chance."
@@ -309,11 +308,6 @@ def investigate(
     verdict: Verdict = "rings_found" if has_rings else "cannot_tell" if why_not else "no_rings"
     key = secrets.token_hex(16) if mask_key is None else mask_key
     return Investigation(shared, acting, verdict, why_not, key, frames.library(data))
-
-
-def _few(number: float) -> str:
-    """Say an expected number: ``about 1.2``, ``fewer than 0.1``."""
-    return "fewer than 0.1" if number < _TENTH else f"about {wording.amount(round(number, 1))}"
 
 
 def _why_not(shared: RingResult) -> str:

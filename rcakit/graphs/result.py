@@ -17,7 +17,7 @@ from rcakit.validation import did_you_mean
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["CAVEAT", "CUT", "RingResult", "code_of"]
+__all__ = ["CAVEAT", "CUT", "RingResult", "code_of", "few"]
 
 _METHOD = "groups scored by evidence that no household explains, cut by expected false rings"
 CAVEAT = (
@@ -28,6 +28,8 @@ CUT = (
     "The cut is an extrapolation of ordinary sharing in the same data plus chance merges in a "
     "rewired copy; it is not a guarantee for the single ring."
 )
+
+_TENTH = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,11 +215,11 @@ class RingResult(Result):
                 "what ordinary sharing brings."
             )
         accounts = len({m.account_id for ring in self.rings for m in ring.members})
+        acts = "acts" if len(self.rings) == 1 else "act"
         return (
             f"{wording.plural(len(self.rings), 'group')} of accounts "
-            f"({wording.plural(accounts, 'account')} in all) act together beyond what ordinary "
-            f"sharing brings; about {wording.amount(round(self.expected_false, 1))} of them "
-            "would be chance."
+            f"({wording.plural(accounts, 'account')} in all) {acts} together beyond what ordinary "
+            f"sharing brings; {few(self.expected_false)} of them would be chance."
         )
 
     def _verdict(self) -> Finding:
@@ -272,6 +274,11 @@ class RingResult(Result):
 def code_of(text: str, key: str) -> str:
     """Return the code that a report with this key shows instead of an id."""
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:10]
+
+
+def few(number: float) -> str:
+    """Say an expected number: ``about 1.2``, ``fewer than 0.1``."""
+    return "fewer than 0.1" if number < _TENTH else f"about {wording.amount(round(number, 1))}"
 
 
 def _ring_row(ring: Ring) -> Record:

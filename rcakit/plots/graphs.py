@@ -177,7 +177,10 @@ def _places(graph: "nx.Graph") -> dict[Any, tuple[float, float]]:
     at = np.array([placed[node] for node in graph])
     low, high = at.min(axis=0), at.max(axis=0)
     at = (at - low) / np.maximum(high - low, 1e-9) * 2 - 1
-    return {node: (float(x), float(y)) for node, (x, y) in zip(graph, at, strict=True)}
+    return {
+        node: (round(float(x), 2), round(float(y), 2))
+        for node, (x, y) in zip(graph, at, strict=True)
+    }
 
 
 def _link(
