@@ -56,6 +56,8 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.drivers_notices
 	$(BIN)/python -m benchmarks.drivers_rivals
 	$(BIN)/python -m benchmarks.drivers_cost
+	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.batch_kill
 
 calibrate: .venv/.dev  ## Run the long calibrations
 	$(BIN)/python -m pytest -m slow
