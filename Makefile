@@ -62,6 +62,8 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python benchmarks/calibrate_quality.py --repeats 400 > benchmarks/results/calibration_quality.md
 	$(BIN)/python benchmarks/rings_accuracy.py report > benchmarks/results/rings_accuracy.md
 	$(BIN)/python benchmarks/rings_speed.py > benchmarks/results/rings_speed.md
+	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.batch_kill
 
 calibrate: .venv/.dev  ## Run the long calibrations
 	$(BIN)/python -m pytest -m slow

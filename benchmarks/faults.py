@@ -284,7 +284,7 @@ def lane(number, fault, trials, path, prior, base, sink):
     """Run some of the trials of one fault, one after the other."""
     for trial in trials:
         rng = random.Random(f"{fault}-{trial}")  # noqa: S311
-        for tool in ("rcakit", "papermill"):
+        for tool in ("rcakit", "papermill") if trial % 2 == 0 else ("rcakit",):
             home = base / f"{fault}-{number}-{trial}-{tool}"
             home.mkdir()
             if tool == "rcakit":
@@ -332,7 +332,7 @@ def row(fault, found):
     lost = sum(not i["intact"] or not (i["kept"] or i["status"] in needs_none) for i in ours)
     return {
         "fault": FAULTS[fault][0],
-        "times": f"{len(ours)} + {len(theirs)}",
+        "times, papermill's": f"{len(ours)}, {len(theirs)}",
         "exit code": counted(i["exit"] for i in ours),
         "ledger says": counted(i["status"] for i in ours),
         "false": false,
@@ -366,7 +366,7 @@ def main(faults, n_trials):
     )
     assert code == 0, (base / "prior-run.log").read_text()
     for fault in faults:
-        done = sum(item["fault"] == fault for item in kept(sink)) // 2
+        done = sum(item["tool"] == "rcakit" for item in kept(sink, fault))
         measure(fault, range(done, done + n_trials), path, prior, base, sink)
     shutil.rmtree(base, ignore_errors=True)
     write([row(f, [i for i in kept(sink) if i["fault"] == f]) for f in FAULTS if kept(sink, f)])
