@@ -29,8 +29,10 @@ _TAGS = {
     "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
 }  # fmt: skip
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_PICTURES = ("image/png", "image/jpeg")
-_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
+_PICTURES = {  # with the bytes that each begins with
+    "image/png": re.compile(r"iVBORw0KGgo[A-Za-z0-9+/=\s]+"),
+    "image/jpeg": re.compile(r"/9j/[A-Za-z0-9+/=\s]+"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def cleaned(html: str) -> str:
         tags=_TAGS,
         clean_content_tags={"script", "style", "svg", "math", "iframe", "noscript", "template"},
         attributes={
+            "*": set(),  # not even a title: it could tell what the mask does not reach
             "a": {"href"},
             "td": {"colspan", "rowspan"},
             "th": {"colspan", "rowspan", "scope"},
@@ -162,9 +165,9 @@ def _output(output: Mapping[str, Any], heading: str, tags: tuple[str, ...]) -> P
     words = _plain(data.get("text/plain", ""))
     if "text/html" in data:
         return Part("html", heading, cleaned(_text(data["text/html"])), words, tags)
-    for mime in _PICTURES:
+    for mime, packing in _PICTURES.items():
         packed = _text(data.get(mime, ""))
-        if packed and _BASE64.fullmatch(packed):
+        if packing.fullmatch(packed):
             return Part("picture", heading, f"data:{mime};base64,{''.join(packed.split())}", words)
     return Part("text", heading, words, tags=tags) if words.strip() else None
 

@@ -7,6 +7,7 @@ spreadsheet would take for a formula is text.
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -131,7 +132,7 @@ def charter(findings: Sequence[Finding], run: Mapping[str, Any]) -> str:
         or "Nothing needs doing.",
         _inert(f"Source: run {run['run_id']} of {run['playbook']}, {run.get('finished_at', '')}."),
     ]
-    return "\n\n".join(line for line in lines if line) + "\n"
+    return _unlinked("\n\n".join(line for line in lines if line)) + "\n"
 
 
 def rows_of(findings: Sequence[Finding], run: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -300,4 +301,9 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 def _inert(text: str) -> str:
     """Escape what Markdown would read as markup, and name hidden characters."""
     shown = wording.visible(text, longest=_LONGEST_CELL)
-    return "".join(f"\\{c}" if c in r"\`*_[]#<>|~$&!" else c for c in shown).replace("://", ":\\//")
+    return "".join(f"\\{c}" if c in r"\`*_[]#<>|~$&!" else c for c in shown)
+
+
+def _unlinked(markdown: str) -> str:
+    """Break addresses, of which many readers of Markdown make links unasked."""
+    return re.sub(r"(?<=:)(?=//)|(?<=[wW])(?=\.)|(?=@)", r"\\", markdown)

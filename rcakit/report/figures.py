@@ -13,6 +13,16 @@ __all__ = ["Figure", "inert_json", "learn", "personal_fields", "read_figure"]
 
 _PARTS_SIDE_BY_SIDE = ("hconcat", "vconcat", "concat", "facet", "repeat")
 _FACETS = ("row", "column", "facet")
+# Vega keeps values as names of plain objects, where these are taken; a space sets them apart.
+_BUILT_IN = frozenset(
+    {
+        "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__",
+        "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString",
+        "toString", "valueOf",
+    }
+)  # fmt: skip
+# Vega-Lite writes titles into expressions and escapes neither a backslash nor the end of a line.
+_QUOTES = {ord('"'): "″", ord("\\"): "⧵", ord("\n"): " ", ord("\t"): " "}
 _FEW = "Groups of fewer than 10 are not drawn, nor is the next smallest where a total would tell."
 
 
@@ -107,13 +117,18 @@ def _masked(specification: Mapping[str, Any], mask: Mask) -> tuple[dict[str, Any
     return _words_masked(copy, mask), notes
 
 
-def _words_masked(node: Any, mask: Mask) -> Any:
+def _words_masked(node: Any, mask: Mask, key: str = "") -> Any:
     """Mask the sentences of a specification; its keys are Vega-Lite's, not columns."""
     if isinstance(node, Mapping):
-        return {name: _words_masked(item, mask) for name, item in node.items()}
+        return {name: _words_masked(item, mask, str(name)) for name, item in node.items()}
     if isinstance(node, list):
-        return [_words_masked(item, mask) for item in node]
-    return mask.text(node) if isinstance(node, str) else node
+        return [_words_masked(item, mask, key) for item in node]
+    if not isinstance(node, str):
+        return node
+    if node in _BUILT_IN:
+        return f"{node} "
+    said = mask.text(node)
+    return said.translate(_QUOTES) if key == "title" else said
 
 
 def _tables(node: Any) -> list[list[dict[str, Any]]]:

@@ -28,11 +28,23 @@
     if (node.labelLimit > limit) node.labelLimit = limit;
     return Object.entries(node).forEach(([name, item]) => name !== "values" && narrowed(item, limit));
   };
+  // One chart that cannot be drawn must not take the others with it; its data stay below.
   const draw = async (figure) => {
     if (figure.dataset.drawn) return;
     figure.dataset.drawn = "soon";
+    try {
+      await drawn(figure);
+      figure.dataset.drawn = "yes";
+    } catch (problem) {
+      figure.dataset.drawn = "failed";
+      figure.querySelector(".drawing").textContent = "This chart could not be drawn. Its data are below.";
+      console.error(problem);
+    }
+  };
+  const drawn = async (figure) => {
     const spec = specification(figure);
-    const place = figure.querySelector(".drawing");
+    const place = document.createElement("div"); // Vega gives it a role of its own
+    figure.querySelector(".drawing").replaceChildren(place);
     const room = Math.floor(place.clientWidth);
     const fits = "fit" in figure.dataset;
     if (fits) spec.width = Math.max(120, room - 60);
@@ -45,7 +57,6 @@
     if (fits && Math.abs(taken - room) > 1) {
       await view.width(Math.max(120, Math.floor(view.width() + room - taken))).runAsync();
     }
-    figure.dataset.drawn = "yes";
   };
   const written = (value) => {
     if (value === null || value === undefined) return "";
