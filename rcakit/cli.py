@@ -326,8 +326,8 @@ def reveal(run: str, pseudonyms: tuple[str, ...], out: str) -> None:
 def gallery(out: str) -> None:
     """Write index.html over all runs: search, filters, last states, findings through time."""
     from rcakit.ledger import open_ledger
-    from rcakit.report.gallery import gallery as made
     from rcakit.report.gallery import by_run, read_runs, write_gallery
+    from rcakit.report.gallery import gallery as made
 
     with _refusing():
         with open_ledger(out, create=False) as ledger:

@@ -107,7 +107,7 @@ def test_unknown_runs_exit_two(tmp_path):
     for words in (["export", "nothing"], ["pdf", "nothing"], ["reveal", "nothing", "a-b"]):
         done = _call(*words, "--out", tmp_path)
         assert done.exit_code == 2
-        assert "run must be a folder or an id" in done.output
+        assert "no runs have an id that begins with" in done.output
 
 
 def test_half_runs_are_refused(tmp_path):

@@ -116,6 +116,7 @@
       });
     }
     document.documentElement.dataset.charts = "drawn";
+    performance.mark("drawn");
   };
   start();
 })();

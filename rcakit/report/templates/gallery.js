@@ -120,4 +120,5 @@
   for (const id of ["search", "playbook", "status", "strength", "from", "to"]) field(id).addEventListener("input", apply);
   apply();
   document.documentElement.dataset.ready = "yes";
+  performance.mark("ready");
 })();
