@@ -45,6 +45,7 @@ _SECTIONS: Mapping[str, Callable[[Sequence[Finding]], sections.Section]] = {
     "limits": sections.limits,
 }
 _METHOD = "Method: "
+_EVIDENT = frozenset({"What changed", "Where", "Why"})
 
 
 def page(
@@ -134,7 +135,9 @@ def run_mask(
         if part.kind == "chart":
             figures.learn(part.content, mask)
         elif part.kind == "html":
-            _learn_table(part.content, mask)
+            _learn_table(read_table(part.content)[0], mask)
+        elif part.kind == "section":
+            _learn_table(_section_table(part.content), mask)
     return mask
 
 
@@ -186,7 +189,9 @@ class _Reader:
 
     def render(self, run: Mapping[str, Any], parameters: Sequence[Mapping[str, str]]) -> str:
         parts = contents.parts(self.notebook)
-        carried = {part.content["name"]: part.content for part in parts if part.kind == "section"}
+        carried = {
+            part.content["name"]: part.content for part in reversed(parts) if part.kind == "section"
+        }
         told = {name: self._section(name, carried.get(name)) for name in _SECTIONS}
         charts, table, data, further = self._sorted(parts)
         headline, impact = _impact(told["impact"], self.mask)
@@ -253,7 +258,7 @@ class _Reader:
                 is_first = is_wanted and len(charts) < _MOST_CHARTS
                 (charts if is_first else further).append(_Safe(figure.to_html(note=note)))
                 note = ""
-            elif part.kind in {"html", "text", "picture"}:
+            elif part.kind in {"html", "text", "picture"} or _has_no_place(part):
                 shown, is_table = self._shown(part)
                 if part.heading == "Data":
                     data.append(_Safe(shown))
@@ -264,6 +269,9 @@ class _Reader:
         return charts, table, data, further
 
     def _shown(self, part: Part) -> tuple[str, bool]:
+        if part.kind == "section":
+            said = _section_html(part.content, self.mask, part.heading)
+            return said, bool(part.content["rows"]) and part.heading in _EVIDENT
         if part.kind != "html":
             return _plain_part(part, self.mask), False
         table, before = read_table(part.content)
@@ -278,6 +286,11 @@ class _Reader:
         claims = [item.claim for item in self.findings if item.claim and item.claim in before]
         verdicts = {item.claim for item in self.findings if item.kind == "verdict"}
         return next((claim for claim in claims if claim not in verdicts), before)
+
+
+def _has_no_place(part: Part) -> bool:
+    """Tell a section of a playbook's own from those that the page has places for."""
+    return part.kind == "section" and part.content["name"] not in _SECTIONS
 
 
 def _impact(section: Mapping[str, Any], mask: Mask) -> tuple[dict[str, str] | None, Any]:
@@ -321,7 +334,7 @@ def _analyst_part(part: Part, answer: Answer, mask: Mask) -> str:
     if part.kind == "answer":
         return f'<div class="answer">{answer.to_html()}</div>'
     if part.kind == "section":
-        return _analyst_section(mask.value(part.content))
+        return _section_html(part.content, mask)
     if part.kind == "html":
         table, before = read_table(part.content)
         if table is None:
@@ -331,13 +344,13 @@ def _analyst_part(part: Part, answer: Answer, mask: Mask) -> str:
     return _plain_part(part, mask)
 
 
-def _analyst_section(section: Mapping[str, Any]) -> str:
-    said = "".join(f"<li>{escape(text)}</li>" for text in section["sentences"])
+def _section_html(section: Mapping[str, Any], mask: Mask, message: str = "") -> str:
+    """Write a section that the page has no place of its own for."""
+    said = "".join(f"<li>{escape(mask.text(text))}</li>" for text in section["sentences"])
     html = f"<ul>{said}</ul>" if said else ""
     if section["rows"]:
-        rows = tuple(tuple(_cell(cell) for cell in row) for row in section["rows"])
-        html += Table(tuple(section["columns"]), rows).to_html()
-    return html or f"<p>{escape(section['nothing'])}</p>"
+        html += _section_table(section, message).masked(mask).joined().to_html()
+    return html or f"<p>{escape(mask.text(section['nothing']))}</p>"
 
 
 def _plain_part(part: Part, mask: Mask) -> str:
@@ -360,11 +373,16 @@ def _highlighted(code: str) -> str:
     return f'<pre class="code" tabindex="0">{coloured}</pre>'
 
 
-def _learn_table(html: str, mask: Mask) -> None:
-    table, _ = read_table(html)
+def _learn_table(table: Table | None, mask: Mask) -> None:
     for i, name in enumerate(table.headings if table else ()):
         if table and role_of(name):
             mask.learn(name, [row[i] for row in table.rows if row[i]])
+
+
+def _section_table(section: Mapping[str, Any], message: str = "") -> Table:
+    rows = tuple(tuple(_cell(cell) for cell in row) for row in section["rows"])
+    headings = tuple(str(name).replace("_", " ") for name in section["columns"])
+    return Table(headings, rows, message)
 
 
 def _parameters(parameters: Sequence[Mapping[str, str]], mask: Mask) -> Any:

@@ -238,6 +238,15 @@ def test_sections_are_taken_as_shown():
     assert html.count("appeals") == 1
 
 
+def test_own_sections_are_kept():
+    """A section of a playbook's own becomes the table of the evidence, its ids masked."""
+    section = report.Section(rows=({"ring_id": "ring 1", "account_id": "meera91"},))
+    html = _page(new_output("display_data", data=section._repr_mimebundle_()))
+    evidence = html[html.index('id="evidence"') : html.index('id="ruled-out"')]
+    assert "ring 1" in evidence
+    assert "meera91" not in html
+
+
 def test_steps_have_owner_and_signal():
     """Each step names the role that owns it and how we will know that it worked."""
     seen = {"expected": 261.0}
