@@ -45,6 +45,12 @@ class Figure:
     specification: Mapping[str, Any] | None
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the chart carries data, but no row."""
+        spec = self.specification
+        return spec is not None and '"values":[]' in inert_json(spec) and not _tables(spec)
+
     def to_html(self, *, note: str = "", level: int = 3) -> str:
         """Write the figure; the drawing has the message as its name and its data as a table."""
         said = [text for text in (self.reading, note, *self.notes) if text]

@@ -45,7 +45,13 @@ _SECTIONS: Mapping[str, Callable[[Sequence[Finding]], sections.Section]] = {
     "limits": sections.limits,
 }
 _METHOD = "Method: "
-_EVIDENT = frozenset({"What changed", "Where", "Why"})
+# Headings whose tables the page has places for, or that show no evidence.
+_PLACED = frozenset(
+    {
+        "Answer", "Parameters", "Data", "What else could explain it", "Impact", "Timeline (UTC)",
+        "What to do", "Limits and method",
+    }
+)  # fmt: skip
 
 
 def page(
@@ -255,6 +261,8 @@ class _Reader:
                 note = self.mask.text(_sentence(part.content))
             elif part.kind == "chart":
                 figure = figures.read_figure(part.content, self.mask)
+                if figure.is_empty:
+                    continue
                 is_first = is_wanted and len(charts) < _MOST_CHARTS
                 (charts if is_first else further).append(_Safe(figure.to_html(note=note)))
                 note = ""
@@ -271,7 +279,7 @@ class _Reader:
     def _shown(self, part: Part) -> tuple[str, bool]:
         if part.kind == "section":
             said = _section_html(part.content, self.mask, part.heading)
-            return said, bool(part.content["rows"]) and part.heading in _EVIDENT
+            return said, bool(part.content["rows"]) and part.heading not in _PLACED
         if part.kind != "html":
             return _plain_part(part, self.mask), False
         table, before = read_table(part.content)
@@ -279,7 +287,7 @@ class _Reader:
             return contents.within_text(part.content, self.mask), False
         message = self._message(self.mask.text(before)) if part.heading != "Data" else before
         table = Table(table.headings, table.rows, message or part.heading)
-        return table.masked(self.mask).joined().to_html(), True
+        return table.masked(self.mask).joined().to_html(), part.heading not in _PLACED
 
     def _message(self, before: str) -> str:
         """Choose the one claim that a table supports: the first that is not the verdict."""

@@ -238,6 +238,12 @@ def test_sections_are_taken_as_shown():
     assert html.count("appeals") == 1
 
 
+def test_empty_charts_are_left_out():
+    """A chart of no rows is no evidence."""
+    empty = {"title": "mere axes", "mark": "bar", "data": {"values": []}}
+    assert "mere axes" not in _page(new_output("display_data", data={CHART: empty}))
+
+
 def test_own_sections_are_kept():
     """A section of a playbook's own becomes the table of the evidence, its ids masked."""
     section = report.Section(rows=({"ring_id": "ring 1", "account_id": "meera91"},))
