@@ -45,6 +45,7 @@ docs: .venv/.dev  ## Build the documentation into docs/_build
 
 bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.pages
 	$(BIN)/python -m benchmarks.spikes_room
 	$(BIN)/python -m benchmarks.spikes_quality rcakit
 	$(BIN)/python -m benchmarks.spikes_speed

@@ -280,6 +280,64 @@ def new(name: str, into: str) -> None:
     click.echo(f"{path}\nRun it: rcakit run {path}")
 
 
+@main.command()
+@click.argument("run")
+@click.option("--to", type=click.Path(dir_okay=False), help="File to write; beside the page.")
+@click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
+def pdf(run: str, to: str | None, out: str) -> None:
+    """Print the page of a run (its id or folder) to an A4 PDF, by Chromium."""
+    from rcakit.report.paper import pdf as printed
+
+    with _refusing():
+        click.echo(_shown(printed(_folder(run, out), to=to).absolute()))
+
+
+@main.command()
+@click.argument("run")
+@click.option(
+    "--as", "form", type=click.Choice(["markdown", "csv", "parquet", "xlsx"]), default="markdown",
+    show_default=True, help="Markdown is a block for a charter or ticket.",
+)  # fmt: skip
+@click.option("--to", type=click.Path(dir_okay=False), help="File to write; in the folder.")
+@click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
+def export(run: str, form: Any, to: str | None, out: str) -> None:
+    """Write the findings of a run (its id or folder) for a ticket, Tableau or Excel."""
+    from rcakit.report.exports import export as written
+
+    with _refusing():
+        click.echo(_shown(written(_folder(run, out), form, to=to).absolute()))
+
+
+@main.command()
+@click.argument("run")
+@click.argument("pseudonyms", nargs=-1, required=True)
+@click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
+def reveal(run: str, pseudonyms: tuple[str, ...], out: str) -> None:
+    """Say what stands behind pseudonyms of a page, for those who hold its notebook."""
+    from rcakit.report.exports import reveal as revealed
+
+    with _refusing():
+        for shown, value in revealed(_folder(run, out), pseudonyms).items():
+            click.echo(f"{shown}\t{value}")
+
+
+@main.command()
+@click.option("--out", default="reports", show_default=True, help="Folder of the reports.")
+def gallery(out: str) -> None:
+    """Write index.html over all runs: search, filters, last states, findings through time."""
+    from rcakit.ledger import open_ledger
+    from rcakit.report.gallery import by_run, read_runs, write_gallery
+    from rcakit.report.gallery import gallery as made
+
+    with _refusing():
+        with open_ledger(out, create=False) as ledger:
+            runs = ledger.runs()
+            findings = by_run(ledger.findings())
+        if not runs:  # a share of reports without their ledger
+            runs, findings = read_runs(out)
+        click.echo(_shown(write_gallery(out, made(runs, findings)).absolute()))
+
+
 class _refusing:  # noqa: N801 - reads as a verb: with _refusing(): ...
     """Turn an error that the user can mend into one line and exit code 2."""
 
@@ -310,6 +368,21 @@ def _find(name: str) -> "Playbook":
     with _refusing():
         return find(name)
     raise AssertionError  # _refuse has left
+
+
+def _folder(run: str, out: str) -> Path:
+    """Return the folder of a run that is named by its folder, its page, or the start of its id."""
+    from rcakit.errors import SourceError
+    from rcakit.ledger import open_ledger
+
+    given = Path(run)
+    if given.is_dir() or given.is_file():
+        return given if given.is_dir() else given.parent
+    with open_ledger(out, create=False) as ledger:
+        path = ledger.find(run)["path"]
+    if not path:
+        raise SourceError(f"run {run!r} has no folder yet: it is still running.")
+    return Path(out) / str(path)
 
 
 def _run(

@@ -53,7 +53,7 @@ def cause_waterfall(
         tooltip=[alt.Tooltip("size:Q", title="step", format=form)],
     )
     spans = base.mark_rule(strokeWidth=2, color="#1f2328").encode(x="lower:Q", x2="upper:Q")
-    subtitle = "From expected to observed. Black lines: 95 % intervals of a step."
+    subtitle = "From expected to observed. Thin lines: 95 % intervals of a step."
     return alt.layer(bars, spans).properties(
         title=alt.Title(**theme.titled(title, subtitle)), width=480, height=alt.Step(34)
     )

@@ -94,7 +94,8 @@ def node_link(graph: "nx.Graph", *, title: str) -> "alt.TopLevelMixin":
         labels = alt.Chart(alt.Data(values=nodes)).mark_text(dy=-12, fontSize=10)
         layers.append(labels.encode(x=alt.X("x:Q", **axis), y=alt.Y("y:Q", **axis), text="name:N"))
     headed = alt.Title(**theme.titled(title, subtitle))
-    return alt.layer(*layers, title=headed, width=680, height=_HEIGHT)
+    personal = {"personal": ["name", "shared"]}  # masked on a page
+    return alt.layer(*layers, title=headed, width=680, height=_HEIGHT, usermeta=personal)
 
 
 def joins(members: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelMixin":

@@ -1,8 +1,15 @@
 """Findings to page: what a playbook shows and publishes, and how the reader's page is made."""
 
 from rcakit.report.answer import Answer, compose
-from rcakit.report.page import page
-from rcakit.report.publishing import FINDINGS_MIME, AnswerBox, answer_box, collect, publish
+from rcakit.report.page import analyst_page, page
+from rcakit.report.publishing import (
+    FINDINGS_MIME,
+    AnswerBox,
+    answer_box,
+    collect,
+    mask,
+    publish,
+)
 from rcakit.report.sections import Section, actions, doubts, impact, limits, timeline
 
 __all__ = [
@@ -11,12 +18,14 @@ __all__ = [
     "AnswerBox",
     "Section",
     "actions",
+    "analyst_page",
     "answer_box",
     "collect",
     "compose",
     "doubts",
     "impact",
     "limits",
+    "mask",
     "page",
     "publish",
     "timeline",

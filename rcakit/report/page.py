@@ -1,40 +1,57 @@
-"""The reader's page: an executed notebook without its code, charts live, nothing from outside.
+"""The pages of a run: the reader's, composed from the findings, and the analyst's, with the code.
 
-Everything that a notebook shows goes through one sanitiser; then the places of charts, answer and
-parameters are filled with markup made here, in which all text is escaped. A content security
-policy admits the page's own scripts by their hashes and nothing else.
+Both are one file that loads nothing. Whatever the notebook shows is masked, read as text or sent
+through one sanitiser; all markup is made here. A content security policy admits the page's own
+scripts by their hashes and nothing else.
 """
 
 import base64
 import gzip
 import hashlib
-import json
+import os
 import re
-import secrets
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
-from html import escape
+from html import escape, unescape
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcakit import wording
-from rcakit.findings import Finding
-from rcakit.plots.theme import MIME as CHART_MIME
-from rcakit.report.answer import compose
-from rcakit.report.publishing import ANSWER_MIME, FINDINGS_MIME
+from rcakit.findings import SMALLEST_CELL, Finding
+from rcakit.report import contents, figures, sections
+from rcakit.report.answer import Answer, compose
+from rcakit.report.contents import Part
+from rcakit.report.plan import Step, plan
+from rcakit.report.privacy import Mask, key_of, role_of
+from rcakit.report.tables import Table, read_table
 
 if TYPE_CHECKING:
     import nbformat
 
-__all__ = ["page"]
+__all__ = ["analyst_page", "page", "publishable", "render", "run_mask"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_TAGS = {
-    "a", "b", "blockquote", "br", "code", "dd", "div", "dl", "dt", "em", "figcaption", "figure",
-    "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "li", "ol", "p", "pre", "s", "small",
-    "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
-}  # fmt: skip
+_MOST_CHARTS = 3
+_EVIDENCE = "evidence"  # the tag of a cell whose chart or table must be on the reader's page
+_SECTIONS: Mapping[str, Callable[[Sequence[Finding]], sections.Section]] = {
+    "impact": sections.impact,
+    "doubts": sections.doubts,
+    "timeline": sections.timeline,
+    "actions": sections.actions,
+    "limits": sections.limits,
+}
+_METHOD = "Method: "
+# Headings whose tables the page has places for, or that show no evidence.
+_PLACED = frozenset(
+    {
+        "Answer", "Parameters", "Data", "What else could explain it", "Impact", "Timeline (UTC)",
+        "What to do", "Limits and method",
+    }
+)  # fmt: skip
 
 
 def page(
@@ -44,7 +61,7 @@ def page(
     *,
     parameters: Sequence[Mapping[str, str]] = (),
 ) -> str:
-    """Make the page of a run.
+    """Make the reader's page of a run.
 
     Parameters
     ----------
@@ -53,7 +70,8 @@ def page(
     findings
         What it published, as records.
     run
-        ``run_id``, ``playbook``, ``status``, ``finished_at``, ``versions`` and ``data_fingerprint``.
+        ``run_id``, ``playbook``, ``status``, ``started_at``, ``finished_at``, ``versions`` and
+        ``data_fingerprint``.
     parameters
         One mapping per parameter: ``name``, ``value``, ``meaning``.
 
@@ -61,27 +79,412 @@ def page(
     -------
     str
         A complete HTML document that loads nothing.
-    """
-    from jinja2 import Environment, FileSystemLoader
 
-    places = _Places(secrets.token_hex(8))
-    shown, contents = _numbered(_sanitised(_body(notebook, places)))
-    body = places.fill(shown, findings, parameters)
-    bundle, boot = _chart_library(), _script("boot.js")
-    packed = base64.b64encode(gzip.compress(bundle.encode(), 9, mtime=0)).decode()
-    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True)
-    return environment.get_template("page.html.j2").render(
-        title=_title(notebook),
-        contents=contents,
-        body=_Safe(body),
-        style=_Safe((_TEMPLATES / "page.css").read_text("utf-8")),
-        has_charts=bool(places.charts),
-        packed=packed,
-        boot=_Safe(boot),
-        policy=f"script-src {_hash(boot)} {_hash(bundle)}"
-        if places.charts
-        else "script-src 'none'",
-        run=run,
+    Notes
+    -----
+    The order is fixed: answer, impact, evidence (at most three charts and one table), what was
+    ruled out, timeline, what to do, limits, method. The first charts and the first table of the
+    notebook are the evidence, unless cells are tagged ``evidence``; the rest is in the method.
+    """
+    mask = run_mask(notebook, findings, parameters)
+    shown, left_out = publishable(findings, mask)
+    return _Reader(notebook, shown, left_out, mask).render(run, parameters)
+
+
+def analyst_page(
+    notebook: "nbformat.NotebookNode",
+    findings: Sequence[Mapping[str, Any]],
+    run: Mapping[str, Any],
+    *,
+    parameters: Sequence[Mapping[str, str]] = (),
+) -> str:
+    """Make the analyst's page: the notebook in its order, with its code, as safe as the reader's.
+
+    Parameters
+    ----------
+    notebook, findings, run, parameters
+        As for `page`; a failed run has a page too, with its traceback.
+    """
+    mask = run_mask(notebook, findings, parameters)
+    shown, _ = publishable(findings, mask)
+    items, headings = _analyst_items(contents.parts(notebook), compose(shown), mask)
+    return _document(
+        "analyst.html.j2",
+        title=mask.text(contents.title_of(notebook)),
+        contents=[*headings, ("provenance", "Where this page comes from")],
+        items=items,
+        provenance=_provenance(run, mask),
+        run=_masked_run(run, mask),
+        other="The reader's page is report.html beside this file.",
+    )
+
+
+def run_mask(
+    notebook: "nbformat.NotebookNode",
+    findings: Sequence[Mapping[str, Any]] = (),
+    parameters: Sequence[Mapping[str, str]] = (),
+) -> Mask:
+    """Make the mask of a run, which knows every id and text that the run could show.
+
+    Parameters
+    ----------
+    notebook, findings, parameters
+        As for `page`.
+    """
+    mask = Mask(key_of(notebook))
+    mask.read(list(findings))
+    for item in parameters:
+        if role_of(item["name"]):
+            mask.learn(item["name"], re.findall(r"[^\s\[\]'\",]+", item["value"]))
+    contents.learn_personal(notebook, mask)
+    for part in contents.parts(notebook):
+        if part.kind == "chart":
+            figures.learn(part.content, mask)
+        elif part.kind == "html":
+            _learn_table(read_table(part.content)[0], mask)
+        elif part.kind == "section":
+            _learn_table(_section_table(part.content), mask)
+    return mask
+
+
+def publishable(
+    findings: Iterable[Mapping[str, Any]], mask: Mask
+) -> tuple[list[Finding], list[str]]:
+    """Mask findings, and leave out those about single reviewers or fewer than 10 cases.
+
+    Parameters
+    ----------
+    findings
+        Records.
+    mask
+        Of the run.
+
+    Returns
+    -------
+    list of Finding
+        What may be shown.
+    list of str
+        A sentence on each kind of finding that was left out.
+    """
+    kept, n_reviewers, n_few = [], 0, 0
+    for record in findings:
+        segment = record.get("segment") or {}
+        is_verdict = record.get("kind") == "verdict"
+        if any(role_of(name) == "reviewer" for name in segment) and not is_verdict:
+            n_reviewers += 1
+        elif segment and 0 < int(record.get("n_obs") or 0) < SMALLEST_CELL and not is_verdict:
+            n_few += 1
+        else:
+            kept.append(Finding.from_record(mask.value(record)))
+    said = []
+    if n_reviewers:
+        said.append(f"{wording.plural(n_reviewers, 'finding')} about single reviewers: not shown.")
+    if n_few:
+        said.append(f"{wording.plural(n_few, 'finding')} on fewer than 10 cases: not shown.")
+    return kept, said
+
+
+@dataclass(slots=True)
+class _Reader:
+    """The reader's page in the making."""
+
+    notebook: Any
+    findings: Sequence[Finding]
+    left_out: Sequence[str]
+    mask: Mask
+
+    def render(self, run: Mapping[str, Any], parameters: Sequence[Mapping[str, str]]) -> str:
+        parts = contents.parts(self.notebook)
+        carried = {
+            part.content["name"]: part.content for part in reversed(parts) if part.kind == "section"
+        }
+        told = {name: self._section(name, carried.get(name)) for name in _SECTIONS}
+        charts, table, data, further = self._sorted(parts)
+        headline, impact = _impact(told["impact"], self.mask)
+        caveats = {caveat for item in self.findings for caveat in item.caveats}
+        doubts, said = told["doubts"]["sentences"], told["limits"]["sentences"]
+        timeline = [(row[0], row[1]) for row in told["timeline"]["rows"] if len(row) > 1]
+        methods = [_capital(text[len(_METHOD) :]) for text in said if text.startswith(_METHOD)]
+        limits = [text for text in said if not text.startswith(_METHOD)]
+        answer = compose(self.findings)
+        context = {
+            "title": self.mask.text(contents.title_of(self.notebook)),
+            "question": _Safe(self._question(parts)),
+            "answer": answer,
+            "level": answer.confidence.partition(" ")[0].lower(),
+            "headline": headline,
+            "impact": impact,
+            "figures": charts,
+            "table": table,
+            "ruled_out": [text for text in doubts if text not in caveats],
+            "timeline": timeline,
+            "steps": self._steps(told["actions"]["sentences"]),
+            "limits": [*limits, *(text for text in doubts if text in caveats), *self.left_out],
+            "methods": methods,
+            "data": data,
+            "further": further,
+            "parameters": _parameters(parameters, self.mask),
+            "provenance": _provenance(run, self.mask),
+            "nothing": {name: item["nothing"] for name, item in told.items()},
+            "run": _masked_run(run, self.mask),
+            "other": "The analyst's page, with the code, is analyst.html beside this file.",
+        }
+        return _document("page.html.j2", contents=_reader_contents(bool(timeline)), **context)
+
+    def _section(self, name: str, carried: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Take a section as the notebook showed it, or compose it from the findings."""
+        record = carried or _SECTIONS[name](self.findings).to_record()
+        masked = dict(self.mask.value(record))
+        masked["rows"] = [[_cell(cell) for cell in row] for row in masked["rows"]]
+        return masked
+
+    def _question(self, parts: Sequence[Part]) -> str:
+        asked = next(
+            (p.content for p in parts if p.kind == "prose" and p.heading == "Question"), ""
+        )
+        return contents.within_text(contents.prose(asked), self.mask) if asked else ""
+
+    def _steps(self, actions: Sequence[str]) -> tuple[Step, ...]:
+        return plan(self.findings, actions)
+
+    def _sorted(self, parts: Sequence[Part]) -> tuple[list[Any], Any, list[Any], list[Any]]:
+        """Sort what the notebook shows into evidence, data and the rest."""
+        tagged = {part.kind for part in parts if _EVIDENCE in part.tags}
+        charts: list[Any] = []
+        data: list[Any] = []
+        further: list[Any] = []
+        table = None
+        note = ""
+        for part in parts:
+            is_wanted = part.kind not in tagged or _EVIDENCE in part.tags
+            if part.kind == "prose":
+                note = self.mask.text(_sentence(part.content))
+            elif part.kind == "chart":
+                figure = figures.read_figure(part.content, self.mask)
+                if figure.is_empty:
+                    continue
+                is_first = is_wanted and len(charts) < _MOST_CHARTS
+                (charts if is_first else further).append(_Safe(figure.to_html(note=note)))
+                note = ""
+            elif part.kind in {"html", "text", "picture"} or _has_no_place(part):
+                shown, is_table = self._shown(part)
+                if part.heading == "Data":
+                    data.append(_Safe(shown))
+                elif table is None and is_table and is_wanted:
+                    table = _Safe(shown)
+                elif part.kind != "text":
+                    further.append(_Safe(shown))
+        return charts, table, data, further
+
+    def _shown(self, part: Part) -> tuple[str, bool]:
+        if part.kind == "section":
+            said = _section_html(part.content, self.mask, part.heading)
+            return said, bool(part.content["rows"]) and part.heading not in _PLACED
+        if part.kind != "html":
+            return _plain_part(part, self.mask), False
+        table, before = read_table(part.content)
+        if table is None:
+            return contents.within_text(part.content, self.mask), False
+        message = self._message(self.mask.text(before)) if part.heading != "Data" else before
+        table = Table(table.headings, table.rows, message or part.heading)
+        return table.masked(self.mask).joined().to_html(), part.heading not in _PLACED
+
+    def _message(self, before: str) -> str:
+        """Choose the one claim that a table supports: the first that is not the verdict."""
+        claims = [item.claim for item in self.findings if item.claim and item.claim in before]
+        verdicts = {item.claim for item in self.findings if item.kind == "verdict"}
+        return next((claim for claim in claims if claim not in verdicts), before)
+
+
+def _has_no_place(part: Part) -> bool:
+    """Tell a section of a playbook's own from those that the page has places for."""
+    return part.kind == "section" and part.content["name"] not in _SECTIONS
+
+
+def _impact(section: Mapping[str, Any], mask: Mask) -> tuple[dict[str, str] | None, Any]:
+    """Set the first number large, and the rest as a table."""
+    del mask
+    rows, columns = section["rows"], section["columns"]
+    if not rows:
+        return None, None
+    table = _Safe(Table(tuple(columns), tuple(tuple(row) for row in rows)).to_html())
+    if len(columns) < 4:
+        return None, table
+    first = rows[0]
+    headline = {
+        "number": first[1],
+        "unit": f"{first[3]} ({first[0]})",
+        "range": f"{columns[2]}: {first[2]}",
+    }
+    return headline, table if len(rows) > 1 else None
+
+
+def _analyst_items(
+    parts: Sequence[Part], answer: Answer, mask: Mask
+) -> tuple[list[Any], list[tuple[str, str]]]:
+    items: list[Any] = []
+    headings: list[tuple[str, str]] = []
+    for part in parts:
+        if part.kind == "prose" and part.words:
+            headings.append((f"section-{len(headings) + 1}", mask.text(part.words)))
+            items.append(_Safe(f'<h2 id="{headings[-1][0]}">{escape(headings[-1][1])}</h2>'))
+        items.append(_Safe(_analyst_part(part, answer, mask)))
+    return items, headings
+
+
+def _analyst_part(part: Part, answer: Answer, mask: Mask) -> str:
+    if part.kind == "prose":
+        return contents.within_text(contents.prose(part.content), mask)
+    if part.kind == "code":
+        return _highlighted(mask.text(part.content))
+    if part.kind == "chart":
+        return figures.read_figure(part.content, mask).to_html()
+    if part.kind == "answer":
+        return f'<div class="answer">{answer.to_html()}</div>'
+    if part.kind == "section":
+        return _section_html(part.content, mask)
+    if part.kind == "html":
+        table, before = read_table(part.content)
+        if table is None:
+            return contents.within_text(part.content, mask)
+        told = f"<p>{escape(mask.text(before))}</p>" if before else ""
+        return told + table.masked(mask).to_html()
+    return _plain_part(part, mask)
+
+
+def _section_html(section: Mapping[str, Any], mask: Mask, message: str = "") -> str:
+    """Write a section that the page has no place of its own for."""
+    said = "".join(f"<li>{escape(mask.text(text))}</li>" for text in section["sentences"])
+    html = f"<ul>{said}</ul>" if said else ""
+    if section["rows"]:
+        html += _section_table(section, message).masked(mask).joined().to_html()
+    return html or f"<p>{escape(mask.text(section['nothing']))}</p>"
+
+
+def _plain_part(part: Part, mask: Mask) -> str:
+    if part.kind == "picture":
+        words = escape(mask.text(part.words.strip()) or "Picture")
+        return f'<figure><img src="{part.content}" alt="{words}"></figure>'
+    style = ' class="trouble"' if part.kind == "trouble" else ""
+    lines = [wording.visible(line, longest=400) for line in mask.text(part.content).splitlines()]
+    return f'<pre{style} tabindex="0">{escape(chr(10).join(lines))}</pre>'
+
+
+def _highlighted(code: str) -> str:
+    from pygments import highlight  # type: ignore[import-untyped]
+    from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+    from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
+
+    if not code.strip():
+        return ""
+    coloured = highlight(code, PythonLexer(), HtmlFormatter(nowrap=True))
+    return f'<pre class="code" tabindex="0">{coloured}</pre>'
+
+
+def _learn_table(table: Table | None, mask: Mask) -> None:
+    for i, name in enumerate(table.headings if table else ()):
+        if table and role_of(name):
+            mask.learn(name, [row[i] for row in table.rows if row[i]])
+
+
+def _section_table(section: Mapping[str, Any], message: str = "") -> Table:
+    rows = tuple(tuple(_cell(cell) for cell in row) for row in section["rows"])
+    headings = tuple(str(name).replace("_", " ") for name in section["columns"])
+    return Table(headings, rows, message)
+
+
+def _parameters(parameters: Sequence[Mapping[str, str]], mask: Mask) -> Any:
+    rows = tuple(
+        (
+            item["name"],
+            wording.visible(mask.text(mask.value(item["value"], _naming(item))), longest=120),
+            wording.visible(item["meaning"], longest=400),
+        )
+        for item in parameters
+    )
+    return _Safe(Table(("parameter", "value", "meaning"), rows).to_html()) if rows else ""
+
+
+def _naming(item: Mapping[str, str]) -> str | None:
+    is_set = item["value"] not in {"None", "", "[]"}
+    return item["name"] if role_of(item["name"]) and is_set else None
+
+
+def _provenance(run: Mapping[str, Any], mask: Mask) -> list[tuple[str, str]]:
+    told = [
+        ("run", run["run_id"]),
+        ("playbook", run["playbook"]),
+        ("status", run["status"]),
+        ("started", run.get("started_at", "")),
+        ("finished", run["finished_at"]),
+        ("data fingerprint", run["data_fingerprint"]),
+        *run["versions"].items(),
+    ]
+    return [
+        (name, wording.visible(mask.text(str(value)), longest=200)) for name, value in told if value
+    ]
+
+
+def _masked_run(run: Mapping[str, Any], mask: Mask) -> dict[str, str]:
+    names = ("run_id", "playbook", "status", "finished_at")
+    return {name: wording.visible(mask.text(str(run[name])), longest=120) for name in names}
+
+
+def _reader_contents(has_timeline: bool) -> list[tuple[str, str]]:  # noqa: FBT001 - one question
+    timeline = [("timeline", "Timeline (UTC)")] if has_timeline else []
+    return [
+        ("answer", "Answer"),
+        ("impact", "Impact"),
+        ("evidence", "Evidence"),
+        ("ruled-out", "What was ruled out"),
+        *timeline,
+        ("actions", "What to do"),
+        ("limits", "Limits"),
+        ("method", "Method and data"),
+    ]
+
+
+def render(template: str, *, script: str, style: Sequence[str], **context: Any) -> str:
+    """Fill a template with one script of ours, which alone may run.
+
+    Parameters
+    ----------
+    template, script, style
+        Files beside this module.
+    context
+        Text, which is escaped; ``rows`` is JSON from `rcakit.report.figures.inert_json`.
+    """
+    boot = _script(script)
+    if "rows" in context:
+        context["rows"] = _Safe(context["rows"])
+    return str(
+        _environment()
+        .get_template(template)
+        .render(
+            **context,
+            style=_Safe("\n".join(_script(name) for name in style)),
+            boot=_Safe(boot),
+            policy=f"script-src {_hash(boot)}",
+        )
+    )
+
+
+def _document(template: str, **context: Any) -> str:
+    """Fill a template; the chart library is carried only where there is a chart."""
+    environment = _environment()
+    boot, bundle = _script("boot.js"), _chart_library
+    drawn = [*context.get("figures", ()), *context.get("further", ()), *context.get("items", ())]
+    has_charts = any('<figure class="chart"' in item for item in drawn)
+    policy = f"script-src {_hash(boot)} {_hash(bundle())}" if has_charts else "script-src 'none'"
+    return str(
+        environment.get_template(template).render(
+            **context,
+            style=_Safe(_script("page.css")),
+            has_charts=has_charts,
+            packed=_packed_library() if has_charts else "",
+            boot=_Safe(boot),
+            policy=policy,
+        )
     )
 
 
@@ -94,192 +497,68 @@ class _Safe(str):
         return str(self)
 
 
-class _Places:
-    """Marks in the notebook's HTML where markup of the page's own goes."""
+@lru_cache(maxsize=1)
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader
 
-    def __init__(self, token: str) -> None:
-        self.token = token
-        self.charts: list[Mapping[str, Any]] = []
-
-    def chart(self, specification: Mapping[str, Any]) -> str:
-        self.charts.append(specification)
-        return self._mark(f"chart-{len(self.charts) - 1}")
-
-    def answer(self) -> str:
-        return self._mark("answer")
-
-    def parameters(self) -> str:
-        return self._mark("parameters")
-
-    def _mark(self, what: str) -> str:
-        # A token that is new for each page: nothing in the data can name a place.
-        return f'<div class="rcakit-{self.token}-{what}"></div>'
-
-    def fill(
-        self,
-        body: str,
-        findings: Sequence[Mapping[str, Any]],
-        parameters: Sequence[Mapping[str, str]],
-    ) -> str:
-        """Put charts, answer and parameters into their places."""
-        for position, specification in enumerate(self.charts):
-            body = body.replace(self._mark(f"chart-{position}"), _chart(specification), 1)
-        body = body.replace(self.answer(), _answer(findings), 1)
-        return body.replace(self.parameters(), _parameters(parameters), 1)
+    return Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True)
 
 
-def _body(notebook: "nbformat.NotebookNode", places: _Places) -> str:
-    """Turn the notebook into HTML without code, with marks for what the page fills in."""
-    from nbconvert import HTMLExporter
-
-    copy = deepcopy(notebook)
-    for cell in copy.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [
-                _shown(output, places) for output in cell.outputs if _is_for_readers(output)
-            ]
-        if "parameters" in cell.metadata.get("tags", []):
-            cell.outputs = [_html_output(places.parameters())]
-    copy.cells = [c for c in copy.cells if "injected-parameters" not in c.metadata.get("tags", [])]
-    exporter = HTMLExporter(
-        template_name="basic",
-        exclude_input=True,
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-        exclude_anchor_links=True,
-    )
-    body, _ = exporter.from_notebook_node(copy)
-    return str(body)
+@lru_cache(maxsize=1)
+def _chart_library() -> str:
+    """Return the chart library as one script that sets ``vegaEmbed`` and loads nothing."""
+    return gzip.decompress(_packed_bytes()).decode()
 
 
-def _is_for_readers(output: Mapping[str, Any]) -> bool:
-    """Leave out warnings, tracebacks and the machine-readable findings."""
-    if output["output_type"] == "error" or output.get("name") == "stderr":
-        return False
-    return FINDINGS_MIME not in output.get("data", {})
+@lru_cache(maxsize=1)
+def _packed_library() -> str:
+    return base64.b64encode(_packed_bytes()).decode()
 
 
-def _shown(output: Any, places: _Places) -> Any:
-    data = output.get("data", {})
-    if CHART_MIME in data:
-        return _html_output(places.chart(data[CHART_MIME]))
-    if ANSWER_MIME in data:
-        return _html_output(places.answer())
-    if "text/html" not in data and "text/plain" in data:
-        kept = {kind: data[kind] for kind in ("image/png", "text/plain") if kind in data}
-        return {**output, "data": kept}
-    return output
+@lru_cache(maxsize=1)
+def _packed_bytes() -> bytes:
+    """Bundle the library once for each version of its source: bundling takes seconds."""
+    import vl_convert
+
+    kept = _cache() / f"charts-{version('vl-convert-python')}.js.gz"
+    with suppress(OSError, EOFError, gzip.BadGzipFile, zlib.error):
+        packed = kept.read_bytes()
+        if gzip.decompress(packed).startswith(b"// rcakit\n"):
+            return packed
+    bundle = "// rcakit\n" + vl_convert.javascript_bundle("window.vegaEmbed=vegaEmbed;")
+    packed = gzip.compress(bundle.encode(), 9, mtime=0)
+    with suppress(OSError):  # a page can be made where nothing can be kept
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(f".{os.getpid()}.part")
+        part.write_bytes(packed)
+        part.replace(kept)
+    return packed
 
 
-def _html_output(html: str) -> Any:
-    from nbformat.v4 import new_output
-
-    return new_output("display_data", data={"text/html": html})
-
-
-def _sanitised(html: str) -> str:
-    """Keep text, tables and pictures; drop scripts, styles, handlers, forms, frames and links."""
-    import nh3
-
-    return nh3.clean(
-        html,
-        tags=_TAGS,
-        clean_content_tags={"script", "style", "svg", "math", "iframe", "noscript", "template"},
-        attributes={
-            "*": {"class", "id", "title"},
-            "a": {"href"},
-            "img": {"src", "alt"},
-            "td": {"colspan", "rowspan"},
-            "th": {"colspan", "rowspan", "scope"},
-        },
-        attribute_filter=_attribute,
-        url_schemes={"data"},
-        link_rel=None,
-        strip_comments=True,
-    )
-
-
-def _attribute(tag: str, name: str, value: str) -> str | None:
-    if tag == "a" and name == "href":
-        return value if value.startswith("#") else None
-    if tag == "img" and name == "src":
-        return (
-            value
-            if value.startswith(("data:image/png;base64,", "data:image/jpeg;base64,"))
-            else None
-        )
-    return value
-
-
-def _numbered(body: str) -> tuple[str, list[tuple[str, _Safe]]]:
-    """Give each section an address, and list them."""
-    contents: list[tuple[str, _Safe]] = []
-
-    def addressed(heading: re.Match[str]) -> str:
-        contents.append((f"section-{len(contents) + 1}", _Safe(heading[1])))
-        return f'<h2 id="{contents[-1][0]}">{heading[1]}</h2>'
-
-    return re.sub(r"<h2[^>]*>(.*?)</h2>", addressed, body), contents
-
-
-def _chart(specification: Mapping[str, Any]) -> str:
-    """Embed a specification as inert JSON, with its message as the accessible name."""
-    title = specification.get("title") or {}
-    text = title.get("text", "") if isinstance(title, Mapping) else title
-    label = " ".join(text) if isinstance(text, list) else str(text)
-    return (
-        f'<figure class="chart" role="img" aria-label="{escape(label)}">'
-        f'<script type="application/json">{_inert_json(specification)}</script></figure>'
-    )
-
-
-def _inert_json(value: Any) -> str:
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _answer(findings: Sequence[Mapping[str, Any]]) -> str:
-    answer = compose([Finding.from_record(record) for record in findings])
-    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in answer.sentences)
-    level = answer.confidence.partition(" ")[0].lower()
-    return (
-        f'<div class="answer">{said}<p class="sure"><span class="badge {level}">'
-        f"{escape(answer.confidence)}</span> {escape(answer.why)}</p></div>"
-    )
-
-
-def _parameters(parameters: Sequence[Mapping[str, str]]) -> str:
-    rows = "".join(
-        f"<tr><th scope='row'>{escape(item['name'])}</th>"
-        f"<td>{escape(wording.visible(item['value'], longest=120))}</td>"
-        f"<td>{escape(item['meaning'])}</td></tr>"
-        for item in parameters
-    )
-    head = "<tr><th>parameter</th><th>value</th><th>meaning</th></tr>"
-    return (
-        "<details><summary>All parameters of this run</summary>"
-        f"<table><thead>{head}</thead><tbody>{rows}</tbody></table></details>"
-    )
-
-
-def _title(notebook: "nbformat.NotebookNode") -> str:
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("# "):
-            return str(cell.source.partition("\n")[0][2:].strip())
-    return "Investigation"
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "rcakit"
 
 
 def _hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-@lru_cache(maxsize=1)
-def _chart_library() -> str:
-    """Return the chart library as one script that sets ``vegaEmbed`` and loads nothing."""
-    import vl_convert
-
-    return str(vl_convert.javascript_bundle("window.vegaEmbed=vegaEmbed;"))
-
-
 def _script(name: str) -> str:
     return (_TEMPLATES / name).read_text("utf-8").strip()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return wording.amount(value) if isinstance(value, int | float) else str(value)
+
+
+def _sentence(markdown: str) -> str:
+    """Return the prose above a chart as one line of text."""
+    text = re.sub(r"<[^>]+>", "", contents.prose(markdown))
+    return " ".join(unescape(text).split())
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

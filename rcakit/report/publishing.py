@@ -1,11 +1,13 @@
 """How findings leave a playbook: as one output of its own MIME type, read back by the runner."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rcakit.errors import ParameterError
 from rcakit.findings import Finding
 from rcakit.report.answer import Answer, compose
+from rcakit.report.privacy import role_of
 from rcakit.results import Result
 
 if TYPE_CHECKING:
@@ -14,15 +16,19 @@ if TYPE_CHECKING:
 __all__ = [
     "ANSWER_MIME",
     "FINDINGS_MIME",
+    "PERSONAL_MIME",
     "AnswerBox",
+    "Personal",
     "PublishedFindings",
     "answer_box",
     "collect",
+    "mask",
     "publish",
 ]
 
 ANSWER_MIME = "application/vnd.rcakit.answer+json"
 FINDINGS_MIME = "application/vnd.rcakit.findings+json"
+PERSONAL_MIME = "application/vnd.rcakit.personal+json"
 
 
 class AnswerBox:
@@ -66,6 +72,54 @@ class PublishedFindings:
             FINDINGS_MIME: {"findings": records},
             "text/plain": f"{len(records)} findings were published.",
         }
+
+
+class Personal:
+    """Values that name somebody, on their way from the notebook to the mask of the page."""
+
+    __slots__ = ("column", "values")
+
+    def __init__(self, column: str, values: Iterable[Any]) -> None:
+        """Keep the values."""
+        self.column = column
+        self.values = tuple(dict.fromkeys(str(value) for value in values))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Carry the values in the notebook; the page shows none of them."""
+        del include, exclude
+        return {
+            PERSONAL_MIME: {"column": self.column, "values": list(self.values)},
+            "text/plain": f"{len(self.values)} values are masked on the page.",
+        }
+
+
+def mask(column: str, values: Iterable[Any]) -> Personal:
+    """Name values that the page must mask although their column does not tell.
+
+    Parameters
+    ----------
+    column
+        What they are: ``account_id``, ``reviewer``, ``message``. Columns ``*_id`` and the like are
+        masked without being named.
+    values
+        The values, as the data write them.
+
+    Returns
+    -------
+    Personal
+        Leave it as the last expression of a cell: its output carries the values to the page.
+
+    Examples
+    --------
+    >>> mask("account_id", ["meera", "tom"])._repr_mimebundle_()["text/plain"]
+    '2 values are masked on the page.'
+    """
+    if role_of(column) is None:
+        raise ParameterError(
+            f"column must name a person, a reviewer or content, got {column!r}. "
+            "Use 'account_id', 'reviewer' or 'message'."
+        )
+    return Personal(column, values)
 
 
 def answer_box() -> AnswerBox:

@@ -8,10 +8,13 @@ from html import escape
 from typing import Any
 
 from rcakit import wording
-from rcakit.findings import Finding
+from rcakit.findings import Finding, json_safe
 from rcakit.results import records_to_html, records_to_markdown
 
-__all__ = ["Section", "actions", "doubts", "impact", "limits", "timeline"]
+__all__ = ["SECTION_MIME", "Section", "actions", "doubts", "impact", "limits", "timeline"]
+
+SECTION_MIME = "application/vnd.rcakit.section+json"
+
 
 _SIZED = frozenset({"verdict", "driver", "effect", "difference", "concentration"})
 _NO_CAUSES = (
@@ -41,11 +44,14 @@ class Section:
         Records of a table, may be empty.
     nothing
         What to say when there is neither.
+    name
+        Which section of the page it is; the page takes it to its place by this name.
     """
 
     sentences: tuple[str, ...] = ()
     rows: tuple[Mapping[str, Any], ...] = ()
     nothing: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         """Return the section as plain text."""
@@ -54,14 +60,28 @@ class Section:
             lines.append(records_to_markdown([dict(row) for row in self.rows], list(self.rows[0])))
         return "\n".join(lines) or self.nothing
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """Show the section in a notebook."""
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Show the section in a notebook, and carry it to the page."""
         del include, exclude
         said = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
         html = f"<ul>{said}</ul>" if said else ""
         if self.rows:
             html += records_to_html([dict(row) for row in self.rows], list(self.rows[0]))
-        return {"text/plain": str(self), "text/html": html or f"<p>{escape(self.nothing)}</p>"}
+        return {
+            SECTION_MIME: self.to_record(),
+            "text/plain": str(self),
+            "text/html": html or f"<p>{escape(self.nothing)}</p>",
+        }
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the section as plain JSON values."""
+        return {
+            "name": self.name,
+            "sentences": list(self.sentences),
+            "columns": list(self.rows[0]) if self.rows else [],
+            "rows": [[json_safe(cell) for cell in row.values()] for row in self.rows],
+            "nothing": self.nothing,
+        }
 
 
 def doubts(findings: Sequence[Finding]) -> Section:
@@ -73,7 +93,9 @@ def doubts(findings: Sequence[Finding]) -> Section:
     ]
     told += [caveat for item in findings if item.kind != "ruled_out" for caveat in item.caveats]
     return Section(
-        tuple(dict.fromkeys(told)), nothing="Nothing was found that speaks against the answer."
+        tuple(dict.fromkeys(told)),
+        nothing="Nothing was found that speaks against the answer.",
+        name="doubts",
     )
 
 
@@ -92,7 +114,7 @@ def impact(findings: Sequence[Finding]) -> Section:
         }
         for item in sized
     ]
-    return Section(rows=tuple(rows), nothing="There is no impact to report.")
+    return Section(rows=tuple(rows), nothing="There is no impact to report.", name="impact")
 
 
 def _subject(item: Finding) -> str:
@@ -119,7 +141,9 @@ def timeline(findings: Sequence[Finding]) -> Section:
         if item.kind in {"matched_change", "ruled_out"} and "changed_at" in seen:
             events.append((_moment(seen["changed_at"]), item.claim))
     rows = tuple({"when (UTC)": when, "event": event} for when, event in sorted(events))
-    return Section(rows=rows, nothing="There is no change whose course could be told.")
+    return Section(
+        rows=rows, nothing="There is no change whose course could be told.", name="timeline"
+    )
 
 
 def _course(seen: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -139,7 +163,7 @@ def actions(findings: Sequence[Finding]) -> Section:
         key=lambda item: _URGENT.index(item.kind),
     )
     steps = dict.fromkeys(step for item in ranked for step in item.next_steps)
-    return Section(tuple(list(steps)[:5]), nothing="Nothing needs doing.")
+    return Section(tuple(list(steps)[:5]), nothing="Nothing needs doing.", name="actions")
 
 
 def limits(findings: Sequence[Finding]) -> Section:
@@ -148,10 +172,10 @@ def limits(findings: Sequence[Finding]) -> Section:
     said = [f"Method: {method}." for method in methods]
     is_causal = any(item.kind == "effect" for item in findings)
     said.append(_ONLY_EFFECTS_ARE_CAUSES if is_causal else _NO_CAUSES)
-    return Section(tuple(said))
+    return Section(tuple(said), name="limits")
 
 
 def _moment(value: Any) -> str:
     if isinstance(value, dt.datetime | dt.date):
         return wording.day(value)
-    return str(value)
+    return wording.day(str(value).replace("T", " "))

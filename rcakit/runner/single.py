@@ -28,7 +28,7 @@ from rcakit.kernels import Stop
 from rcakit.ledger import Ledger, open_ledger
 from rcakit.playbook import Playbook
 from rcakit.redaction import Redactor, check_no_secrets
-from rcakit.report import Answer, collect, compose, page
+from rcakit.report import Answer, analyst_page, collect, compose, page
 from rcakit.runner import folders
 from rcakit.runner.execution import Ending, execute, mark_cells_never_run
 from rcakit.runner.folders import Place
@@ -106,7 +106,7 @@ def run(
         Values by name; checked before a kernel starts.
     out
         Folder below which ``<playbook>/<run_id>/`` is made, with ``report.html``,
-        ``notebook.ipynb``, ``findings.json`` and ``run.json``.
+        ``analyst.html``, ``notebook.ipynb``, ``findings.json`` and ``run.json``.
     progress
         Called before each code cell.
     timeout
@@ -305,7 +305,9 @@ def _write_outputs(
         }
         for item in playbook.parameters
     ]
-    folders.write(staging / "report.html", page(notebook, findings, record, parameters=meanings))
+    for name, make in (("report", page), ("analyst", analyst_page)):
+        html = make(notebook, findings, record, parameters=meanings)
+        folders.write(staging / f"{name}.html", html)
     redactor.sweep(staging)
     return findings
 

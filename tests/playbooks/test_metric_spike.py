@@ -13,7 +13,7 @@ from rcakit import playbook, runner, testing
 
 SAMPLES = Path(__file__).resolve().parents[2] / "data_samples"
 TRUTH = json.loads((SAMPLES / "truth.json").read_text("utf-8"))
-FILES = ["findings.json", "notebook.ipynb", "report.html", "run.json"]
+FILES = ["analyst.html", "findings.json", "notebook.ipynb", "report.html", "run.json"]
 
 
 @pytest.fixture(scope="module")

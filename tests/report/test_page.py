@@ -92,7 +92,7 @@ def _notebook(*outputs):
                 "secret_code = 1",
                 outputs=[new_output("display_data", data={ANSWER_MIME: {}, "text/html": "soon"})],
             ),
-            new_markdown_cell("## Data\nSome prose."),
+            new_markdown_cell("## Where\nSome prose."),
             new_code_cell("more_code()", outputs=list(outputs)),
         ]
     )
@@ -182,14 +182,110 @@ def test_code_is_absent():
         assert word not in html
 
 
-def test_answer_comes_first():
-    """The answer stands before the data, and the contents list the headings in order."""
+ORDER = (
+    "Answer", "Impact", "Evidence", "What was ruled out", "What to do", "Limits",
+    "Method and data",
+)  # fmt: skip
+
+
+def test_sections_keep_their_order():
+    """Whatever the order of the notebook, the answer comes first and the method last."""
     html = _page(findings=[_finding(claim="It is broad.", verdict="broad")])
-    assert html.index("It is broad.") < html.index("Some prose.")
     nav = html[html.index("<nav") : html.index("</nav>")]
-    assert re.findall(r">([^<>]+)</a>", nav) == ["Question", "Answer", "Data"]
+    assert tuple(re.findall(r">([^<>]+)</a>", nav)) == ORDER
     targets = re.findall(r'href="#([^"]+)"', nav)
-    assert all(f'id="{target}"' in html for target in targets)
+    places = [html.index(f'id="{target}"') for target in targets]
+    assert places == sorted(places)
+    assert html.index("It is broad.") < places[1]
+
+
+def test_evidence_is_at_most_three_charts():
+    """The first three charts and the first table are evidence; the rest waits in the method."""
+    charts = [
+        new_output("display_data", data={CHART: {"title": f"chart {i}", "mark": "bar"}})
+        for i in range(5)
+    ]
+    tables = [
+        new_output("display_data", data={"text/html": records_to_html([{"a": i}], ["a"])})
+        for i in (7171, 7272)
+    ]
+    html = _page(*charts, *tables)
+    evidence = html[html.index('id="evidence"') : html.index('id="ruled-out"')]
+    method = html[html.index('id="method"') :]
+    assert evidence.count("<figure") == 3
+    assert [f"chart {i}" in evidence for i in range(5)] == [True, True, True, False, False]
+    assert "chart 4" in method
+    assert "7\u202f171" in evidence
+    assert "7\u202f272" not in evidence
+    assert "7\u202f272" in method
+
+
+def test_tagged_cells_are_evidence():
+    """A cell tagged ``evidence`` chooses the chart that a reader sees."""
+    notebook = _notebook(new_output("display_data", data={CHART: {"title": "mere first"}}))
+    chosen = new_output("display_data", data={CHART: {"title": "chosen"}})
+    cell = new_code_cell("", outputs=[chosen], metadata={"tags": ["evidence"]})
+    notebook.cells.append(cell)
+    html = report.page(notebook, [], RUN)
+    assert html.index("chosen") < html.index('id="ruled-out"') < html.index("mere first")
+
+
+def test_sections_are_taken_as_shown():
+    """What a playbook shows by `report.impact` is what stands under Impact, wherever it stood."""
+    section = report.impact([_finding(verdict="broad", unit="appeals")])
+    html = _page(new_output("display_data", data=section._repr_mimebundle_()))
+    assert "appeals" in html[html.index('id="impact"') : html.index('id="evidence"')]
+    assert html.count("appeals") == 1
+
+
+def test_empty_charts_are_left_out():
+    """A chart of no rows is no evidence."""
+    empty = {"title": "mere axes", "mark": "bar", "data": {"values": []}}
+    assert "mere axes" not in _page(new_output("display_data", data={CHART: empty}))
+
+
+def test_own_sections_are_kept():
+    """A section of a playbook's own becomes the table of the evidence, its ids masked."""
+    section = report.Section(rows=({"ring_id": "ring 1", "account_id": "meera91"},))
+    html = _page(new_output("display_data", data=section._repr_mimebundle_()))
+    evidence = html[html.index('id="evidence"') : html.index('id="ruled-out"')]
+    assert "ring 1" in evidence
+    assert "meera91" not in html
+
+
+def test_steps_have_owner_and_signal():
+    """Each step names the role that owns it and how we will know that it worked."""
+    seen = {"expected": 261.0}
+    asked = _finding("driver", segment={"os": "ios"}, next_steps=("Read cases.",), evidence=seen)
+    html = _page(findings=[_finding(verdict="localised"), asked])
+    steps = html[html.index('id="actions"') : html.index('id="limits"')]
+    assert "Read cases." in steps
+    assert "Operations lead of the segment" in steps
+    assert "At most about 261 reports in os = ios" in steps
+
+
+def test_interval_joins_its_estimate():
+    """Three columns of an estimate become two, and a share is said in percent."""
+    row = {"cohort": "a", "effect": 829, "effect_ci_lower": 716, "effect_ci_upper": 922}
+    row["share_of_change"] = 0.937
+    html = _page(new_output("display_data", data={"text/html": records_to_html([row], list(row))}))
+    assert "716 to 922" in html
+    assert "94\u202f%" in html
+    assert "ci lower" not in html
+
+
+def test_analyst_page_holds_code():
+    """The analyst's page has the code, warnings and tracebacks, and stays as inert."""
+    notebook = _notebook(
+        new_output("stream", name="stderr", text="a_warning"),
+        new_output("error", ename="E", evalue="e", traceback=["\x1b[31ma_traceback\x1b[0m"]),
+        *[new_output("display_data", data={"text/html": f"<p>{text}</p>"}) for text in HOSTILE],
+    )
+    html = report.analyst_page(notebook, [], RUN)
+    _harmless(html)
+    for word in ("secret_code", "more_code", "a_warning", "a_traceback"):
+        assert word in html
+    assert "\x1b" not in html
 
 
 def test_policy_admits_own_scripts_only():

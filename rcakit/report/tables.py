@@ -1,0 +1,243 @@
+"""Tables of the page: read from what a notebook shows, made safe to publish, written anew.
+
+Nothing of the notebook's markup survives: cells are read as text and written as text.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from html.parser import HTMLParser
+
+from rcakit.report.privacy import Mask, role_of, small_rows
+
+__all__ = ["Table", "read_table"]
+
+_NUMBER = re.compile(
+    r"[+\u2212-]?\d[\d\u202f]*(?:\.\d+)?(?:e[+-]?\d+)?(?:\u202f?%)?|∞|infinite|unknown"
+)
+_BOUNDS = (" ci lower", " ci upper")
+_SHARES = re.compile(r"share.*|.* share|completeness|.* rate")
+_SUPPRESSED = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Headings and rows of text, with a message and notes.
+
+    Attributes
+    ----------
+    headings, rows
+        Plain text.
+    message
+        What the table shows, in a sentence.
+    notes
+        What was left out, and why.
+    """
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    message: str = ""
+    notes: tuple[str, ...] = ()
+
+    def masked(self, mask: Mask) -> "Table":
+        """Replace ids and content, leave out single reviewers and small cells."""
+        roles = [role_of(name) for name in self.headings]
+        if "reviewer" in roles:
+            note = "Single reviewers are not shown: only teams of 10 or more are."
+            return replace(
+                self, headings=(), rows=(), message=mask.text(self.message), notes=(note,)
+            )
+        rows = tuple(
+            tuple(
+                mask.value(cell, name if role and cell else None)
+                for cell, name, role in zip(row, self.headings, roles, strict=True)
+            )
+            for row in self.rows
+        )
+        return replace(
+            self,
+            headings=tuple(mask.text(name) for name in self.headings),
+            rows=rows,
+            message=mask.text(self.message),
+        ).without_small_cells()
+
+    def without_small_cells(self) -> "Table":
+        """Leave out the numbers of rows that count fewer than 10."""
+        records = [
+            {name: _value(cell) for name, cell in zip(self.headings, row, strict=True)}
+            for row in self.rows
+        ]
+        counts, few = small_rows(records)
+        if not few:
+            return self
+        rows = tuple(
+            tuple(
+                _few(name in counts) if isinstance(records[i][name], float) else cell
+                for name, cell in zip(self.headings, row, strict=True)
+            )
+            if i in few
+            else row
+            for i, row in enumerate(self.rows)
+        )
+        note = (
+            "Rows of fewer than 10 are not shown in numbers, nor is the next smallest row where a "
+            "total would tell the missing one."
+        )
+        return replace(self, rows=rows, notes=(*self.notes, note))
+
+    def joined(self) -> "Table":
+        """Write an estimate and its bounds as two columns instead of three, shares as percent."""
+        table = self
+        for name in self.headings:
+            bounds = [f"{name}{bound}" for bound in _BOUNDS]
+            if all(bound in table.headings for bound in bounds):
+                table = table._with_interval(name, bounds)
+        rows = tuple(
+            tuple(
+                _percent(cell) if _SHARES.fullmatch(name) else cell
+                for name, cell in zip(table.headings, row, strict=True)
+            )
+            for row in table.rows
+        )
+        filled = [i for i in range(len(table.headings)) if any(row[i] for row in rows)]
+        return replace(
+            table,
+            headings=tuple(table.headings[i] for i in filled),
+            rows=tuple(tuple(row[i] for i in filled) for row in rows),
+        )
+
+    def _with_interval(self, name: str, bounds: Sequence[str]) -> "Table":
+        lower, upper = (self.headings.index(bound) for bound in bounds)
+        headings = list(self.headings)
+        headings[lower] = f"{name}: interval" if name != "effect" else "interval"
+        rows = []
+        for row in self.rows:
+            cells = list(row)
+            is_known = row[lower] not in {"", _SUPPRESSED} and row[upper] not in {"", _SUPPRESSED}
+            cells[lower] = f"{row[lower]} to {row[upper]}" if is_known else row[lower]
+            del cells[upper]
+            rows.append(tuple(cells))
+        del headings[upper]
+        return replace(self, headings=tuple(headings), rows=tuple(rows))
+
+    def to_html(self) -> str:
+        """Write the table; every cell is escaped, numbers are aligned, the message stands above."""
+        notes = "".join(f'<p class="note">{escape(note)}</p>' for note in self.notes)
+        said = f'<p class="message">{escape(self.message)}</p>' if self.message else ""
+        if not self.rows:
+            return said + notes
+        numeric = [
+            all(not row[i] or _is_number(row[i]) for row in self.rows)
+            and any(r[i] for r in self.rows)
+            for i in range(len(self.headings))
+        ]
+        head = "".join(
+            f'<th scope="col"{_aligned(is_number)}>{escape(name)}</th>'
+            for name, is_number in zip(self.headings, numeric, strict=True)
+        )
+        body = "".join(f"<tr>{self._cells(row, numeric)}</tr>" for row in self.rows)
+        label = escape(self.message or "Table")
+        return (
+            f'{said}<div class="scroll" role="region" tabindex="0" aria-label="{label}">'
+            f'<table aria-label="{label}"><thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>{notes}"
+        )
+
+    @staticmethod
+    def _cells(row: Sequence[str], numeric: Sequence[bool]) -> str:
+        cells = [
+            f"<td{_aligned(is_number)}>{escape(cell)}</td>"
+            for cell, is_number in zip(row, numeric, strict=True)
+        ]
+        if not numeric[0]:
+            cells[0] = f'<th scope="row">{escape(row[0])}</th>'
+        return "".join(cells)
+
+
+def read_table(html: str) -> tuple[Table | None, str]:
+    """Read the first table of a piece of HTML, and the text around it.
+
+    Parameters
+    ----------
+    html
+        Sanitised markup.
+
+    Returns
+    -------
+    Table or None
+        None when there is no table with headings in one row.
+    str
+        The text before the table.
+    """
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    rows = [tuple(row) for row in reader.rows]
+    if len(rows) < 2 or any(len(row) != len(rows[0]) for row in rows):
+        return None, reader.before.strip()
+    headings = tuple(name or " " for name in rows[0])
+    return Table(headings, tuple(rows[1:])), reader.before.strip()
+
+
+class _Reader(HTMLParser):
+    """Collects the text of the cells of the first table."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.rows: list[list[str]] = []
+        self.before = ""
+        self._state = "before"
+        self._is_cell = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
+        if tag == "table" and self._state == "before":
+            self._state = "inside"
+        elif self._state == "inside" and tag == "tr":
+            self.rows.append([])
+        elif self._state == "inside" and tag in {"td", "th"} and self.rows:
+            self.rows[-1].append("")
+            self._is_cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"td", "th"}:
+            self._is_cell = False
+        elif tag == "table" and self._state == "inside":
+            self._state = "after"
+
+    def handle_data(self, data: str) -> None:
+        if self._state == "before":
+            self.before += data
+        elif self._state == "inside" and self._is_cell:
+            self.rows[-1][-1] += data
+
+
+def _is_number(cell: str) -> bool:
+    parts = cell.split(" to ")
+    return all(_NUMBER.fullmatch(part) or part in {_SUPPRESSED, "< 10"} for part in parts)
+
+
+def _value(cell: str) -> float | str:
+    plain = cell.replace("\u202f", "").replace("\u2212", "-")
+    try:
+        return float(plain)
+    except ValueError:
+        return cell
+
+
+def _few(is_count: bool) -> str:  # noqa: FBT001 - one question
+    return "< 10" if is_count else _SUPPRESSED
+
+
+def _percent(cell: str) -> str:
+    from rcakit import wording
+
+    value = _value(cell)
+    if isinstance(value, str) or not -1 <= value <= 1 or "." not in cell:
+        return cell
+    return wording.percent(value)
+
+
+def _aligned(is_number: bool) -> str:  # noqa: FBT001 - one question
+    return ' class="number"' if is_number else ""
