@@ -72,10 +72,14 @@ class Score:
         self.strong_hits += len(hits & strong)
         self.strong_missed += len(strong - hits)
         self.false_shares.append((len(found) - len(hits)) / max(1, len(found)))
-        for key in hits:
-            segment, cause = found[key], true[key]
-            self.covered.append(segment.excess_lower <= cause.injected <= segment.excess_upper)
-            self.ratio_covered.append(segment.ratio_lower <= cause.ratio <= segment.ratio_upper)
+        taken = np.zeros(len(case.codes), bool)
+        for key, segment in found.items():
+            inside = members(case.codes, segment.codes)
+            if key in hits:
+                added, ratio = case.truth(true[key], inside & ~taken)
+                self.covered.append(segment.excess_lower <= added <= segment.excess_upper)
+                self.ratio_covered.append(segment.ratio_lower <= ratio <= segment.ratio_upper)
+            taken |= inside
 
     def row(self, family: str) -> dict[str, object]:
         """One line of the table."""

@@ -6,7 +6,7 @@ grid of effects to all segments it belongs to.
 """
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -435,10 +435,8 @@ def _sum_by_group(group: Integers, rows: Real, n_groups: int) -> Real:
     if n_groups == 1:
         return rows.sum(axis=0, keepdims=True)
     ones = np.ones(len(group), rows.dtype)
-    return (
-        sparse.csr_array((ones, (group, np.arange(len(group)))), shape=(n_groups, len(group)))
-        @ rows
-    )
+    which = sparse.csr_array((ones, (group, np.arange(len(group)))), shape=(n_groups, len(group)))
+    return cast("Real", which @ rows)
 
 
 def _log_mean_exp(sums: Floats32, log_weight: Floats) -> Floats:

@@ -6,7 +6,7 @@ segment subtracts exactly its leaves from every group.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,13 @@ class Cuboid:
     def group_of(self, codes: Integers) -> Integers:
         """Positions of the groups that hold these leaves in the flat arrays, shape (n_leaves,)."""
         return self.start + np.searchsorted(self.keys, self.key_of(codes))
+
+    def codes_by_dimension(self) -> Iterator[tuple[int, Integers]]:
+        """Each dimension with its code in every group, shape (n_groups,)."""
+        rest = self.keys
+        for dimension, stride in zip(self.dimensions, self.strides, strict=True):
+            code, rest = np.divmod(rest, stride)
+            yield dimension, code
 
     def codes_of(self, group: int, n_dimensions: int) -> tuple[int, ...]:
         """Codes of one group, with -1 where any value is meant."""
