@@ -195,6 +195,7 @@ def explain(
         unit=unit or (wording.name(value) if value else "rows"),
         is_ratio=denominator is not None,
         library=frames.library(data),
+        tz=tz,
     )
 
 

@@ -73,6 +73,8 @@ class LeafTable:
         Leaf × day values of the baseline; None when a forecast is given instead.
     daily
         Leaf, day (0 is the first of the period) and value of baseline and period, for charts.
+    daily_at_risk
+        Number at risk of each entry of `daily`; None for counts.
     """
 
     dimensions: tuple[str, ...]
@@ -83,6 +85,7 @@ class LeafTable:
     usual: Floats
     history: History | None
     daily: tuple[Integers, Integers, Floats] | None = None
+    daily_at_risk: Floats | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -162,6 +165,7 @@ def leaf_table(
         _sum(leaf[steady], amount[steady], n_leaves) * len(due_now) / n_steady,
         history,
         (leaf, day, amount),
+        None if below is None else below.astype(float),
     )
 
 

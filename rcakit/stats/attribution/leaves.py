@@ -249,14 +249,14 @@ def _fit_log_linear(
     fitted: Floats = totals
     residuals: Floats = np.zeros_like(totals)
     for _ in range(12):
-        fitted = np.exp(np.clip(design @ coefficients, -30.0, 30.0))
+        fitted = np.asarray(np.exp(np.clip(design @ coefficients, -30.0, 30.0)), float)
         working = design @ coefficients + (totals - fitted) / fitted
         weights = fitted * robust
         normal = (design * weights[:, None]).T @ design + 1e-9 * np.eye(design.shape[1])
         updated = np.linalg.solve(normal, design.T @ (weights * working))
         change = np.abs(updated - coefficients).max()
         coefficients = updated
-        fitted = np.exp(np.clip(design @ coefficients, -30.0, 30.0))
+        fitted = np.asarray(np.exp(np.clip(design @ coefficients, -30.0, 30.0)), float)
         residuals = (totals - fitted) / np.sqrt(fitted * scale)
         dispersion = max(1.0, _robust_variance(residuals, design.shape[1]))
         if fitted.mean() > _SMALL_TOTAL:  # small counts are skewed: biweights would bias them down
@@ -264,8 +264,8 @@ def _fit_log_linear(
             robust = np.where(np.abs(ratio) < 1.0, (1.0 - ratio**2) ** 2, 0.0)
         if change < 1e-6:
             break
-    covariance = np.linalg.inv(normal) * dispersion * scale
-    return coefficients, covariance, fitted, float(dispersion), residuals
+    covariance = np.asarray(np.linalg.inv(normal) * dispersion * scale, float)
+    return np.asarray(coefficients, float), covariance, fitted, float(dispersion), residuals
 
 
 def _robust_variance(residuals: Floats, n_parameters: int) -> float:
