@@ -40,10 +40,12 @@ def rate_instance(family: str, seed: int) -> Instance:
         volume *= 1.0 + (_mix_shift(w, rate)[:, None] - 1.0) * period[None]
     at_risk = rng.poisson(volume)
     shared = rng.lognormal(0.0, rng.uniform(0.01, 0.05), n_all)
+    scale = 1.0
     if family == "MIX":
         shared[period] = 1.0  # mix only: the rates stay exactly
     if family == "RG":
-        shared[period] *= float(rng.choice([1.3, 1.5, 0.7]))
+        scale = float(rng.choice([1.3, 1.5, 0.7]))
+        shared[period] *= scale
     correlation = float(rng.choice([0.002, 0.01]))
     concentration = 1.0 / correlation - 1.0
     mean = np.clip(rate[:, None] * shared[None], 1e-4, 0.95)
@@ -51,6 +53,7 @@ def rate_instance(family: str, seed: int) -> Instance:
     events = rng.binomial(at_risk, drawn)
     observed, denominator = events[:, period].sum(axis=1), at_risk[:, period].sum(axis=1)
     expected = (at_risk * mean)[:, period].sum(axis=1)
+    quiet = observed.astype(float)
     observed, causes = _plant(
         family, w, rng, observed.astype(float), denominator.astype(float), expected, correlation
     )
@@ -73,7 +76,8 @@ def rate_instance(family: str, seed: int) -> Instance:
         causes,
         verdict,
         denominator.astype(float),
-        {"n_period": n_period},
+        {"n_period": n_period, "shared_z": abs(np.log(scale)) / 0.05},
+        quiet=quiet,
     )
 
 

@@ -1,7 +1,7 @@
 """Made-up daily user reports with known causes: counts and violations per review, baselines not given.
 
-Seeds 0-99,999 are for development, 300,000-399,999 for the published tables; nothing was tuned on
-the latter (100,000+ and 200,000+ were looked at once).
+Seeds 0-99,999 are for development, 400,000-499,999 for the published tables; nothing was tuned on
+the latter (100,000+, 200,000+ and 300,000+ were looked at once).
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ import numpy as np
 from rcakit.stats.attribution.leaves import History
 
 DEVELOPMENT_SEED = 0
-REPORTING_SEED = 300_000
+REPORTING_SEED = 400_000
 
 DIMENSIONS = {
     "policy": 12,
@@ -64,6 +64,11 @@ class Instance:
             return cause.injected, cause.ratio
         added = float((self.observed - self.quiet)[own].sum())
         return added, float(self.mean[own].sum() / max(self.quiet_mean[own].sum(), 1e-12))
+
+    def holds_cause(self, own: np.ndarray, excess: float) -> bool:
+        """Whether at least half of an excess was planted in these leaves."""
+        planted = float((self.observed - self.quiet)[own].sum()) if self.quiet is not None else 0.0
+        return planted * np.sign(excess) >= 0.5 * abs(excess)
 
 
 @dataclass(slots=True)

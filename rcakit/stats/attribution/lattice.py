@@ -6,6 +6,7 @@ segment subtracts exactly its leaves from every group.
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -154,11 +155,11 @@ class Lattice:
             Their numbers, shape (n_columns, n_removed).
         """
         codes = self.codes[leaves]
-        for cuboid in self.cuboids:
-            local = np.searchsorted(cuboid.keys, cuboid.key_of(codes))
-            stop = cuboid.start + len(cuboid.keys)
-            for row, column in zip(self.sums, columns, strict=True):
-                row[cuboid.start : stop] -= sum_by(local, column, len(cuboid.keys))
+        if not self.cuboids:
+            return
+        groups = np.concatenate([cuboid.group_of(codes) for cuboid in self.cuboids])
+        for row, column in zip(self.sums, columns, strict=True):
+            row -= sum_by(groups, np.tile(column, len(self.cuboids)), len(row))
 
 
 def members(codes: Integers, segment: Sequence[int]) -> NDArray[np.bool_]:
@@ -173,7 +174,7 @@ def members(codes: Integers, segment: Sequence[int]) -> NDArray[np.bool_]:
 def _strides(sizes: Sequence[int], dimensions: tuple[int, ...]) -> tuple[int, ...]:
     """Weight of each dimension's code in the key of a group; the last dimension runs fastest."""
     following = [[sizes[k] for k in dimensions[i + 1 :]] for i in range(len(dimensions))]
-    return tuple(int(np.prod(after, dtype=np.int64)) for after in following)
+    return tuple(map(math.prod, following))
 
 
 def _smallest_finer(
