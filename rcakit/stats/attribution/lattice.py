@@ -158,8 +158,9 @@ class Lattice:
         if not self.cuboids:
             return
         groups = np.concatenate([cuboid.group_of(codes) for cuboid in self.cuboids])
-        for row, column in zip(self.sums, columns, strict=True):
-            row -= sum_by(groups, np.tile(column, len(self.cuboids)), len(row))
+        for row, column in enumerate(columns):
+            repeated = np.tile(column, len(self.cuboids))
+            self.sums[row] -= sum_by(groups, repeated, self.sums.shape[1])
 
 
 def members(codes: Integers, segment: Sequence[int]) -> NDArray[np.bool_]:

@@ -20,6 +20,7 @@ Integers = NDArray[np.int64]
 _SHARE_OF_ALPHA_FOR_SEGMENTS = (
     0.4  # of the rest, half each for a shared change of rates and for the mix
 )
+_UNTRUSTED_DAYS = 14.0  # of history that say nothing yet about the wobble of single leaves
 _PRIOR_EVENTS = 2.0  # events that hold a segment's own level to what its leaves' smoothed rates say
 _LEAST_SHARED_SD = 0.02
 _SCREEN = 6.0
@@ -30,7 +31,9 @@ _LEAST_EXPLAINED = 0.5  # share of the change of rates below which segments are 
 _SPLIT = 0.5  # a mix verdict needs the mix to carry at least half of the change
 _ODDS = np.exp(np.concatenate([-np.geomspace(0.1, 3.0, 10), np.geomspace(0.1, 4.0, 14)]))
 
-EVENTS, AT_RISK, REFERENCE, PAST_EVENTS, PAST_REFERENCE = range(5)  # rows of the lattice's sums
+EVENTS, AT_RISK, REFERENCE, PAST_EVENTS, PAST_REFERENCE, SPREAD = range(
+    6
+)  # rows of the lattice's sums
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,15 +147,13 @@ class RateModel:
     def _variance(
         self, sums: Floats, totals: Floats, mean: Floats, factor: Floats, binomial: Floats
     ) -> Floats:
-        """Variance of a group's weighted events about the mean: sampling, group factor, estimation.
-
-        The weights make the variance within leaves that of a binomial, in the period and in the past.
-        """
+        """Variance of a group's weighted events about the mean: sampling, leaves, group factor, estimation."""
         share = sums[REFERENCE] / np.maximum(totals[REFERENCE], 1e-12)
         past = 1.0 / (sums[PAST_EVENTS] + _PRIOR_EVENTS)
         outside = 1.0 / np.maximum(factor * (totals[REFERENCE] - sums[REFERENCE]), 1e-12)
         drift = self.segment / np.maximum(1.0 - share, 1e-6) ** 2
-        return binomial + mean**2 * (past + outside + drift)
+        within = binomial + factor * sums[SPREAD]
+        return within + mean**2 * (past * within / np.maximum(mean, 1e-12) + outside + drift)
 
     def gain_of_rest(
         self, child: Floats, rest: Floats, evaluation: search.Evaluation, group: int
@@ -372,7 +373,7 @@ def attribute_ratios(
     rates = leaf_rates(past_events, past_at_risk)
     noise = rate_noise(history, codes=codes, sizes=sizes, rates=rates)
     leaves = np.stack([events, at_risk, at_risk * rates, past_events, past_at_risk * rates])
-    columns = leaves / (1.0 + noise.correlation * at_risk)
+    columns = _weighted(leaves, rates, noise.correlation, history.n_days)
     lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
     model = RateModel(noise, noise.segment_of(lattice), lattice.values)
     log_weight, n_candidates = search.candidate_weights(
@@ -404,6 +405,24 @@ def attribute_ratios(
         )
         notes = (*notes, reversal)
     return replace(conclusion, leads=ranked, notes=notes)
+
+
+def _weighted(leaves: Floats, rates: Floats, correlation: float, n_days: int) -> Floats:
+    """Rows of the lattice: leaves weighted by the inverse of their variance over that of a binomial.
+
+    So a few large leaves that wobble do not drown the rest. A short history hardly knows how much they do;
+    with two weeks or less every event counts the same. The last row is the variance beyond a binomial.
+
+    References
+    ----------
+    Rao & Scott (1992), Biometrics 48, 577-585 (counts divided by their design effect).
+    """
+    at_risk = leaves[AT_RISK]
+    trusted = correlation * max(0.0, 1.0 - _UNTRUSTED_DAYS / max(n_days, 1))
+    weight = 1.0 / (1.0 + trusted * at_risk)
+    beyond = weight * (1.0 + correlation * at_risk) - 1.0
+    spread = weight * at_risk * rates * (1.0 - rates) * beyond
+    return np.vstack([leaves * weight, spread])
 
 
 def _composition_pvalue(history: History, rates: Floats, at_risk: Floats) -> float:
@@ -461,7 +480,7 @@ def _describe_one(
     factor = float(evaluation.mean[group] / (_level(weighted[:, None])[0] * weighted[REFERENCE]))
     mean = min(factor * float(_level(plain[:, None])[0] * plain[REFERENCE]), 0.999 * at_risk)
     rate = mean / at_risk
-    inflation = _inflation_of(evaluation, group, weighted, own, mean, noise.correlation)
+    inflation = _inflation_of(evaluation, group, weighted, own, mean, factor, noise.correlation)
     log_qvalue, log_weight = float(evaluation.log_qvalue[group]), float(finder.log_weight[group])
     inner, outer = evidence.widths_after_selection(
         log_qvalue - log_weight,
@@ -498,6 +517,7 @@ def _inflation_of(
     weighted: Floats,
     own: Floats,
     mean: float,
+    factor: float,
     correlation: float,
 ) -> float:
     """Variance of a segment's plain events over that of a binomial.
@@ -509,8 +529,10 @@ def _inflation_of(
     within = 1.0 + correlation * float((own[AT_RISK] ** 2).sum() / at_risk)
     effective = evaluation.mean[group]
     binomial = effective * (1.0 - effective / weighted[AT_RISK])
-    around = (evaluation.size[group] - 1.0) * binomial / effective**2
-    around += within / (past_events + _PRIOR_EVENTS) - 1.0 / (weighted[PAST_EVENTS] + _PRIOR_EVENTS)
+    inside = 1.0 + factor * weighted[SPREAD] / binomial
+    around = (evaluation.size[group] - inside) * binomial / effective**2
+    around += within / (past_events + _PRIOR_EVENTS)
+    around -= inside / (weighted[PAST_EVENTS] + _PRIOR_EVENTS)
     return float(within + max(0.0, around) * mean / (1.0 - mean / at_risk))
 
 
@@ -593,7 +615,7 @@ def _conclude(
 
 def _shared_factor(finder: search.Search, noise: RateNoise) -> tuple[float, float, float]:
     """Factor on the rates outside the segments, its log standard error, and its p-value against usual days."""
-    events, _, reference, past_events, past_reference = finder.totals
+    events, _, reference, past_events, past_reference, _ = finder.totals
     if reference <= 0 or past_reference <= 0:
         return np.nan, np.nan, 1.0
     factor = (events + 0.5) / (reference * past_events / past_reference + 0.5)
