@@ -303,6 +303,10 @@ class DriverResult(Result):
     def _verdict_claim(self) -> str:
         numbers = self.attribution
         total = self._total()
+        if not self.leaves.dimensions and numbers.verdict != "no_evidence":
+            return (
+                f"The whole moved: {total}; where it comes from cannot be told without a dimension."
+            )
         if numbers.verdict == "no_evidence":
             return (
                 f"Nothing to explain: {total}, which is within what usual days bring, and no "
