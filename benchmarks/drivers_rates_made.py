@@ -40,10 +40,12 @@ def rate_instance(family: str, seed: int) -> Instance:
         volume *= 1.0 + (_mix_shift(w, rate)[:, None] - 1.0) * period[None]
     at_risk = rng.poisson(volume)
     shared = rng.lognormal(0.0, rng.uniform(0.01, 0.05), n_all)
+    scale = 1.0
     if family == "MIX":
         shared[period] = 1.0  # mix only: the rates stay exactly
     if family == "RG":
-        shared[period] *= float(rng.choice([1.3, 1.5, 0.7]))
+        scale = float(rng.choice([1.3, 1.5, 0.7]))
+        shared[period] *= scale
     correlation = float(rng.choice([0.002, 0.01]))
     concentration = 1.0 / correlation - 1.0
     mean = np.clip(rate[:, None] * shared[None], 1e-4, 0.95)
@@ -51,8 +53,9 @@ def rate_instance(family: str, seed: int) -> Instance:
     events = rng.binomial(at_risk, drawn)
     observed, denominator = events[:, period].sum(axis=1), at_risk[:, period].sum(axis=1)
     expected = (at_risk * mean)[:, period].sum(axis=1)
+    quiet = observed.astype(float)
     observed, causes = _plant(
-        family, w, rng, observed.astype(float), denominator.astype(float), expected
+        family, w, rng, observed.astype(float), denominator.astype(float), expected, correlation
     )
     leaf, day = np.nonzero(at_risk[:, : w.n_days])
     history = History(
@@ -73,7 +76,8 @@ def rate_instance(family: str, seed: int) -> Instance:
         causes,
         verdict,
         denominator.astype(float),
-        {"n_period": n_period},
+        {"n_period": n_period, "shared_z": abs(np.log(scale)) / 0.05},
+        quiet=quiet,
     )
 
 
@@ -107,8 +111,8 @@ def _mix_shift(w, rate: np.ndarray) -> np.ndarray:
     return shift
 
 
-def _plant(family, w, rng, observed, denominator, expected):
-    """Raise or lower rates in segments, at most to one."""
+def _plant(family, w, rng, observed, denominator, expected, correlation):
+    """Raise or lower rates in segments, at most to one; z counts the wobble that single leaves have."""
     number = {"R1": 1, "R2": 2, "R3": 3, "MR": 1, "ROLL": 1, "RVEN": 1}.get(family, 0)
     causes, free = [], np.ones(len(observed), bool)
     for _ in range(number):
@@ -135,15 +139,22 @@ def _plant(family, w, rng, observed, denominator, expected):
         if codes is None:
             continue
         inside = members(w.codes, codes)
-        before = observed[inside].sum()
+        before, realised = observed[inside].sum(), ratio
         if ratio > 1.0:
             spare = denominator[inside] - observed[inside]
             rate = expected[inside] / np.maximum(denominator[inside], 1.0)
             extra = np.clip((ratio - 1.0) * rate / np.maximum(1.0 - rate, 1e-9), 0.0, 1.0)
             observed[inside] += rng.binomial(spare.astype(int), extra)
+            room = (denominator[inside] - expected[inside]) * extra
+            realised = float(1.0 + room.sum() / max(expected[inside].sum(), 1e-9))
         else:
             observed[inside] = rng.binomial(observed[inside].astype(int), ratio)
-        z = abs(ratio - 1.0) * expected[inside].sum() / np.sqrt(max(expected[inside].sum(), 1e-9))
+        clumped = 1.0 + correlation * np.maximum(denominator[inside] / w.n_period - 1.0, 0.0)
+        sampling = expected[inside] * (
+            1.0 - expected[inside] / np.maximum(denominator[inside], 1.0)
+        )
+        noise = (sampling * clumped).sum() * (1.0 + w.n_period / w.n_days)
+        z = abs(ratio - 1.0) * expected[inside].sum() / np.sqrt(max(noise, 1e-9))
         free &= ~inside
-        causes.append(Cause(codes, ratio, float(observed[inside].sum() - before), float(z)))
+        causes.append(Cause(codes, realised, float(observed[inside].sum() - before), float(z)))
     return observed, tuple(causes)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -28,7 +29,8 @@ _METHOD = "time before onset and overlap of scope; a coincidence, not a proof"
 _MIN_CONTAINED = 0.5
 # Of two changes that fit, the worse is set aside when its score is below this share of the better.
 _CLEARLY_WORSE = 0.5
-# A change whose scope moved by less than this share of the movement inside the segments is too wide.
+# A change whose scope moved by less than this share of the movement inside the segments is too wide;
+# one to everything is, when what lies outside the segments moved by less than half of theirs.
 _MIN_DENSITY = 0.05
 
 _Numbers = tuple[float, float, float, int]  # estimate, interval, observations
@@ -202,7 +204,7 @@ def match_changes(
         A scope is ``all`` or ``dimension=value`` pairs joined by ``;``; several values of one
         dimension are joined by ``|``. None when there is no change log.
     max_days_before
-        Changes up to this many days before the first day of the period are compared.
+        Changes up to this many days before the onset are compared.
     max_days_after
         Changes up to this many days after it are listed too, and set aside for coming too late.
 
@@ -222,10 +224,13 @@ def match_changes(
     -----
     The score is the share of the excess inside the scope, times how strongly the scope moved
     compared with the segments, times a factor that falls from 1 on the day before the onset to 0
-    at ``max_days_before``. It ranks coincidences; it does not test causes. Where a broad change was
+    at ``max_days_before``. The onset is the first day on which the named segments themselves
+    departed from usual, in the time zone of the days; ``changed_at`` stays in UTC. The score ranks
+    coincidences; it does not test causes. Where a broad change was
     found, only changes to everything can fit.
     """
-    if result.span is None:
+    first_day = result.onset
+    if first_day is None:
         raise ParameterError("result must have a period, got one that was made from a forecast.")
     check_integer(max_days_before, "max_days_before", ge=1, le=365)
     check_integer(max_days_after, "max_days_after", ge=0, le=365)
@@ -235,7 +240,7 @@ def match_changes(
         )
     frames.check_columns(changes, ("changed_at", "title"))
     has_onset = result.verdict in {"localised", "broad"}
-    onset = dt.datetime.combine(result.span.period[0], dt.time())
+    onset = dt.datetime.combine(first_day, dt.time(), ZoneInfo(result.tz))
     rows = [
         row
         for row in _rows(changes)
@@ -298,10 +303,11 @@ def _dated(table: "pl.DataFrame", at: "pl.Expr") -> "pl.DataFrame":
 
 
 def _days_before(changed_at: dt.datetime, onset: dt.datetime) -> float:
-    """Return days from the change to the onset; a change on the first day itself counts as zero."""
-    if changed_at.date() == onset.date():
+    """Return days from the change (naive UTC) to the onset; one on the first local day counts as zero."""
+    local = changed_at.replace(tzinfo=dt.UTC).astimezone(onset.tzinfo)
+    if local.date() == onset.date():
         return 0.0
-    return (onset - changed_at).total_seconds() / 86_400
+    return (onset - local).total_seconds() / 86_400
 
 
 def _score(
@@ -321,11 +327,15 @@ def _score(
     inside = np.ones(len(leaves.codes), dtype=bool)
     for name, values in scope.items():
         inside &= np.any([leaves.inside({name: value}) for value in values], axis=0)
-    hit = _affected(result)
+    hit = result.moved
     excess = leaves.observed - _usual(result)
     total = float(np.abs(excess[hit].sum())) or math.nan
     contained = float(abs(excess[hit & inside].sum()) / total)
-    density = _density(excess, _usual(result), inside, hit)
+    usual = _usual(result)
+    density = _density(excess, usual, inside, hit)
+    is_wide = density < _MIN_DENSITY
+    if not scope and usual[~hit].sum() >= _MIN_DENSITY * usual.sum():
+        is_wide = _density(excess, usual, ~hit, hit) < _CLEARLY_WORSE
     timing = (
         max(0.0, min(1.0, (max_days_before + 1 - days) / max_days_before)) if days >= 0 else 0.0
     )
@@ -333,11 +343,11 @@ def _score(
         row,
         days,
         contained=contained,
-        density=density,
+        is_wide=is_wide,
         score=contained * math.sqrt(density) * timing,
         inside_numbers=_inside_excess(result, contained),
         outside_numbers=_rest_excess(result, excess, inside, inside & ~hit),
-        reason=_reason(days, contained, density, is_everything=not scope),
+        reason=_reason(days, contained, is_wide=is_wide),
     )
 
 
@@ -350,17 +360,6 @@ def _scope(text: str) -> dict[str, list[str]] | None:
         return None
     pairs = [part.partition("=") for part in parts]
     return {name.strip(): [v.strip() for v in values.split("|")] for name, _, values in pairs}
-
-
-def _affected(result: DriverResult) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return the leaves of the named segments; all of them where the change is broad."""
-    leaves = result.leaves
-    if not result.segments or result.verdict == "broad":
-        return np.ones(len(leaves.codes), dtype=bool)
-    hit: np.ndarray[Any, np.dtype[np.bool_]] = np.any(
-        [leaves.inside(segment) for segment in result.segments], axis=0
-    )
-    return hit
 
 
 def _usual(result: DriverResult) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -408,7 +407,7 @@ def _rest_excess(result: DriverResult, excess: Any, inside: Any, rest: Any) -> _
     return gap, gap - half, gap + half, n_obs
 
 
-def _reason(days: float, contained: float, density: float, *, is_everything: bool) -> str:
+def _reason(days: float, contained: float, *, is_wide: bool) -> str:
     n_days = round(abs(days), 1)
     when = wording.plural(n_days, "day") if abs(days) >= 1 else "less than a day"
     if days < 0:
@@ -416,7 +415,7 @@ def _reason(days: float, contained: float, density: float, *, is_everything: boo
     if contained < _MIN_CONTAINED:
         return f"only {wording.percent(contained)} of the excess lies in its scope"
     before = "on the first day" if days == 0 else f"{when} before the onset"
-    if density < _MIN_DENSITY or (is_everything and density < _CLEARLY_WORSE):
+    if is_wide:
         return f"it acts on much more than the segment, and the rest of its scope did not move ({before})"
     return f"{before}, with {wording.percent(contained)} of the excess in its scope"
 
@@ -427,12 +426,11 @@ def _match(
     *,
     reason: str,
     contained: float = math.nan,
-    density: float = 0.0,
+    is_wide: bool = True,
     score: float = 0.0,
     inside_numbers: _Numbers = _UNKNOWN,
     outside_numbers: _Numbers = _UNKNOWN,
 ) -> ChangeMatch:
-    is_wide = density < _MIN_DENSITY or (not _scope(row["scope"]) and density < _CLEARLY_WORSE)
     is_plausible = days >= 0 and contained >= _MIN_CONTAINED and not is_wide and score > 0
     excess, lower, upper, n_obs = inside_numbers if is_plausible else outside_numbers
     return ChangeMatch(

@@ -64,7 +64,8 @@ def explain(
     data
         Table in any supported engine.
     dimensions
-        Columns whose values, and combinations of values, are the candidates.
+        Columns whose values, and combinations of values, are the candidates. With none the total
+        is judged, and a note says that nobody can tell where it comes from.
     time, period
         Time column, and first and last local day of the change.
     value
@@ -130,8 +131,6 @@ def explain(
     'localised'
     """
     names = check_names(dimensions, "dimensions")
-    if not names:
-        raise ParameterError("dimensions must name at least one column, got none.")
     max_depth = check_integer(max_depth, "max_depth", ge=1, le=6)
     max_causes = check_integer(max_causes, "max_causes", ge=1, le=50)
     check_number(alpha, "alpha", gt=0, lt=0.5)
@@ -195,6 +194,7 @@ def explain(
         unit=unit or (wording.name(value) if value else "rows"),
         is_ratio=denominator is not None,
         library=frames.library(data),
+        tz=tz,
     )
 
 

@@ -76,6 +76,8 @@ def _about_days(leaves: LeafTable, span: Span, asked_days: int | None) -> Iterat
 
 
 def _about_dimensions(leaves: LeafTable) -> Iterator[str]:
+    if not leaves.dimensions:
+        yield "No dimension was given, so nobody can tell where the change comes from."
     for j, (dimension, values) in enumerate(zip(leaves.dimensions, leaves.values, strict=True)):
         name = wording.name(dimension)
         if values == (None,):

@@ -73,6 +73,8 @@ class LeafTable:
         Leaf × day values of the baseline; None when a forecast is given instead.
     daily
         Leaf, day (0 is the first of the period) and value of baseline and period, for charts.
+    daily_at_risk
+        Number at risk of each entry of `daily`; None for counts.
     """
 
     dimensions: tuple[str, ...]
@@ -83,6 +85,7 @@ class LeafTable:
     usual: Floats
     history: History | None
     daily: tuple[Integers, Integers, Floats] | None = None
+    daily_at_risk: Floats | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -117,8 +120,8 @@ def leaf_table(
     expected: str | None = None,
 ) -> LeafTable:
     """Turn the aggregate (leaves × days, or leaves alone) into arrays."""
-    values, codes = zip(*(_encode(table[name]) for name in dimensions), strict=True)
-    first, leaf = _leaves(np.column_stack(codes))
+    values, codes = _encode_all(table, dimensions)
+    first, leaf = _leaves(codes)
     amount = table[value or "n_rows"].to_numpy().astype(float)
     below = table[denominator].to_numpy() if denominator else None
     n_leaves = len(first)
@@ -126,7 +129,7 @@ def leaf_table(
         return LeafTable(
             dimensions,
             values,
-            np.column_stack(codes)[first],
+            codes[first],
             _sum(leaf, amount, n_leaves),
             None if below is None else _sum(leaf, below, n_leaves),
             _sum(leaf, table[expected].to_numpy(), n_leaves) if expected else np.zeros(n_leaves),
@@ -150,7 +153,7 @@ def leaf_table(
         denominator=None if below is None else below[before],
         sum_squares=squares,
     )
-    leaf_codes = np.column_stack(codes)[first]
+    leaf_codes = codes[first]
     n_steady = steady_days(history, codes=leaf_codes, sizes=tuple(map(len, values)))
     steady = before & (occasion >= len(due) - n_steady)
     return LeafTable(
@@ -162,6 +165,7 @@ def leaf_table(
         _sum(leaf[steady], amount[steady], n_leaves) * len(due_now) / n_steady,
         history,
         (leaf, day, amount),
+        None if below is None else below.astype(float),
     )
 
 
@@ -173,6 +177,17 @@ def _is_counted(n_rows: Integers, amount: Floats, n_cells: int) -> bool:
     """
     is_whole = bool((amount == np.round(amount)).all())
     return is_whole and len(n_rows) >= 0.5 * n_cells and bool((n_rows <= 1).all())
+
+
+def _encode_all(
+    table: "pl.DataFrame", dimensions: tuple[str, ...]
+) -> tuple[tuple[tuple[Any, ...], ...], Integers]:
+    """Return the values of every dimension, and the codes of each row, shape (n_rows, n_dimensions)."""
+    pairs = [_encode(table[name]) for name in dimensions]
+    codes = np.empty((table.height, len(pairs)), dtype=np.int64)
+    for j, (_, code) in enumerate(pairs):
+        codes[:, j] = code
+    return tuple(values for values, _ in pairs), codes
 
 
 def _encode(column: "pl.Series") -> tuple[tuple[Any, ...], Integers]:

@@ -12,6 +12,7 @@ import numpy as np
 from rcakit import frames, wording
 from rcakit.drivers.entities import EntityShares
 from rcakit.drivers.leaf_table import LeafTable, Span
+from rcakit.drivers.onset import day_series, onset_of
 from rcakit.findings import SMALLEST_CELL, Finding
 from rcakit.results import Record, Result
 from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
@@ -62,6 +63,8 @@ class DriverResult(Result):
         What a reader must know before believing the split; also the caveats of the verdict.
     entities
         How the excess spreads over accounts and the like; None unless asked for.
+    tz
+        Time zone of the days.
     """
 
     attribution: Attribution
@@ -72,6 +75,7 @@ class DriverResult(Result):
     library: frames.Library
     notes: tuple[str, ...] = ()
     entities: EntityShares | None = None
+    tz: str = "UTC"
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         {
@@ -108,9 +112,10 @@ class DriverResult(Result):
         library: frames.Library,
         notes: tuple[str, ...] = (),
         entities: EntityShares | None = None,
+        tz: str = "UTC",
     ) -> "DriverResult":
         """Dress the numbers with names."""
-        return cls(attribution, leaves, span, unit, is_ratio, library, notes, entities)
+        return cls(attribution, leaves, span, unit, is_ratio, library, notes, entities, tz)
 
     @property
     def verdict(self) -> Verdict:
@@ -121,6 +126,19 @@ class DriverResult(Result):
     def segments(self) -> tuple[dict[str, Any], ...]:
         """The named segments as dictionaries, strongest first."""
         return tuple(self.leaves.segment(item.codes) for item in self.attribution.segments)
+
+    @property
+    def onset(self) -> dt.date | None:
+        """First local day on which what is named here moved; None with a forecast alone."""
+        return None if self.span is None else onset_of(self.leaves, self.span, self.moved)
+
+    @property
+    def moved(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Leaves of the named segments, shape (n_leaves,); all of them where the change is broad."""
+        if not self.segments or self.verdict == "broad":
+            return np.ones(len(self.leaves.codes), dtype=bool)
+        inside = [self.leaves.inside(segment) for segment in self.segments]
+        return np.asarray(np.any(inside, axis=0))
 
     def to_records(self, table: str | None = None) -> list[Record]:
         """Return one row per named segment, strongest first."""
@@ -248,6 +266,8 @@ class DriverResult(Result):
     def by_day(self, *, n_days: int = 28) -> list[Record]:
         """Compare every named segment, and everything else, with its own usual day.
 
+        For a rate the usual is what the baseline rate gives on the day's numbers at risk.
+
         Parameters
         ----------
         n_days
@@ -260,34 +280,33 @@ class DriverResult(Result):
         """
         if self.leaves.daily is None or self.span is None:
             return []
-        leaf, day, value = self.leaves.daily
-        last = self.span.n_period_days
         owner = np.full(len(self.leaves.codes), len(self.segments))
         for k, segment in reversed(list(enumerate(self.segments))):
             owner[self.leaves.inside(segment)] = k
-        shown_days = np.arange(max(int(day.min(initial=0)), -n_days), last)
         rows = []
         for k, segment in enumerate((*self.segments, {})):
-            sums = [float(value[(day == d) & (owner[leaf] == k)].sum()) for d in shown_days]
-            usual = float(
-                np.mean([s for s, d in zip(sums, shown_days, strict=True) if d < 0] or [0])
-            )
+            series = day_series(self.leaves, self.span, owner == k)
+            shown_days, sums, usual = (column[series[0] >= -n_days] for column in series)
             rows += [
                 {
                     "segment": segment,
                     "day": self.span.period[0] + dt.timedelta(int(d)),
-                    "observed": seen,
-                    "usual": usual,
-                    "log2_ratio": math.log2((seen + 0.5) / (usual + 0.5)),
+                    "observed": float(seen),
+                    "usual": float(expected),
+                    "log2_ratio": math.log2((seen + 0.5) / (expected + 0.5)),
                     "is_period": bool(d >= 0),
                 }
-                for d, seen in zip(shown_days, sums, strict=True)
+                for d, seen, expected in zip(shown_days, sums, usual, strict=True)
             ]
         return rows
 
     def _verdict_claim(self) -> str:
         numbers = self.attribution
         total = self._total()
+        if not self.leaves.dimensions and numbers.verdict != "no_evidence":
+            return (
+                f"The whole moved: {total}; where it comes from cannot be told without a dimension."
+            )
         if numbers.verdict == "no_evidence":
             return (
                 f"Nothing to explain: {total}, which is within what usual days bring, and no "

@@ -1,6 +1,7 @@
 """Which logged change is believed, and is every decoy set aside?"""
 
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -13,23 +14,50 @@ FIRST = dt.date(2026, 1, 5)
 ONSET = "2026-03-02"
 
 
-@pytest.fixture(scope="module")
-def result():
-    """Explain a rise of iOS in place b that begins on 2 March."""
-    rng = np.random.default_rng(0)
+def _world(factor, seed=0):
+    """Nine weeks of daily reports of two systems in four places, moved by a factor."""
+    rng = np.random.default_rng(seed)
     rows = []
     for day in range(63):
         for os in ("ios", "web"):
             for place in "abcd":
-                mean = 40 if (os, place) == ("ios", "b") and day >= 56 else 8
                 at = FIRST + dt.timedelta(days=day)
-                rows += [(at, os, place)] * int(rng.poisson(mean))
-    table = pl.DataFrame(rows, schema=["at", "os", "place"], orient="row")
-    found = rcakit.drivers.explain(
-        table, time="at", period=(ONSET, "2026-03-08"), dimensions=["os", "place"]
+                rows += [(at, os, place)] * int(rng.poisson(8 * factor(day, os, place)))
+    return pl.DataFrame(rows, schema=["at", "os", "place"], orient="row")
+
+
+def _explained(
+    period, factor=lambda day, os, place: 5 if (os, place, day >= 56) == ("ios", "b", True) else 1
+):
+    return rcakit.drivers.explain(
+        _world(factor), time="at", period=period, dimensions=["os", "place"]
     )
+
+
+@pytest.fixture(scope="module")
+def result():
+    """Explain a rise of iOS in place b that begins on 2 March."""
+    found = _explained((ONSET, "2026-03-08"))
     assert found.segments == ({"os": "ios", "place": "b"},)
     return found
+
+
+@pytest.fixture(scope="module")
+def late():
+    """Explain the same rise over a period that begins before it."""
+    return _explained(("2026-02-28", "2026-03-08"))
+
+
+@pytest.fixture(scope="module")
+def early():
+    """Explain the same rise over a period that begins after it."""
+    return _explained(("2026-03-04", "2026-03-08"))
+
+
+@pytest.fixture(scope="module")
+def steady():
+    """Explain a rise of everything from 2 March on."""
+    return _explained((ONSET, "2026-03-08"), lambda day, os, place: 1.6 if day >= 56 else 1.0)
 
 
 def _match(result, at, scope, **more):
@@ -62,6 +90,51 @@ def test_decoys_are_set_aside(result, at, scope, reason):
     (finding,) = _match(result, at, scope).findings()
     assert finding.kind == "ruled_out"
     assert reason in finding.claim
+
+
+def test_onset_is_the_segments_own(late):
+    """A period that begins two days before the segment moved does not age the change that did it."""
+    assert late.onset == dt.date(2026, 3, 2)
+    found = _match(late, "2026-03-02T00:30:00Z", "os=ios;place=b")
+    assert [m.days_before_onset for m in found.matches] == [0.0]
+    assert found.matches[0].is_plausible
+
+
+def test_onset_may_precede_period(early):
+    """A period that begins two days after the segment moved is followed back to the day it did."""
+    assert early.onset == dt.date(2026, 3, 2)
+
+
+def test_days_are_local(late):
+    """Eight in the evening in New York is the next day in UTC; the local day counts."""
+    there = replace(late, tz="America/New_York")
+    (match,) = _match(there, "2026-03-03T01:00:00Z", "os=ios;place=b").matches
+    assert match.days_before_onset == 0.0
+
+
+def test_broad_change_fits_everything(steady):
+    """A rise of everything coincides with the change to everything, not with one to a part."""
+    log = pl.DataFrame(
+        {
+            "change_id": ["part", "all", "long_ago", "after"],
+            "changed_at": ["2026-03-01", "2026-03-01", "2026-02-17", "2026-03-03"],
+            "title": ["Button", "Logging", "Pricing", "Undone"],
+            "scope": ["os=ios;place=b", "all", "all", "all"],
+        }
+    )
+    found = rcakit.drivers.match_changes(steady, log)
+    assert steady.verdict == "broad"
+    assert [m.change_id for m in found.matches if m.is_plausible] == ["all"]
+
+
+def test_everything_does_not_fit_a_half(result):
+    """A change to everything is set aside when what lies outside the segment stayed as it was."""
+    half = rcakit.drivers.explain(
+        _world(lambda day, os, _: 3.0 if os == "ios" and day >= 56 else 1.0),
+        time="at", period=(ONSET, "2026-03-08"), dimensions=["os", "place"],
+    )  # fmt: skip
+    assert half.segments == ({"os": "ios"},)
+    assert not _match(half, "2026-03-01", "all").matches[0].is_plausible
 
 
 def test_old_changes_are_not_listed(result):

@@ -179,7 +179,6 @@ def test_numerators_are_parts():
         ({"baseline": ("2026-02-01", "2026-03-03")}, "baseline must end before the period"),
         ({"max_depth": 0}, "max_depth must be a number between 1 and 6"),
         ({"alpha": 2}, "alpha must be a number"),
-        ({"dimensions": []}, "dimensions must name at least one column"),
     ],
 )
 def test_bad_options_are_refused(options, message):

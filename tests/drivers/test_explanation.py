@@ -187,7 +187,6 @@ def test_zero_baseline_is_a_caveat(table):
         ({"period": ("2026-02-16", "2026-02-18")}, NotEnoughDataError, "got none"),
         ({"period": ("2026-01-05", "2026-01-06")}, NotEnoughDataError, "at least 14 days"),
         ({"value": "seen", "denominator": "n"}, ParameterError, "part of denominator"),
-        ({"dimensions": []}, ParameterError, "at least one column"),
         ({"expected": "seen", "denominator": "seen"}, ParameterError, "exclude each other"),
         ({"hierarchy": {"city": "country"}}, ParameterError, "hierarchy must be one of"),
         ({"entity": "country", "expected": "seen"}, ParameterError, "usual for an entity"),
@@ -224,3 +223,18 @@ def test_forecast_of_row_counts_needs_no_history(table):
     assert result.attribution.observed == data.height
     assert result.attribution.expected == pytest.approx(270)
     assert "forecast of the total" in result.notes[0]
+
+
+def test_no_dimension_is_said(table):
+    """Without any dimension the total is judged, and where it comes from is left open."""
+    found = explain(
+        table(4.0, platform=None, country=None),
+        time="day",
+        period=PERIOD,
+        value="n",
+        dimensions=[],
+    )
+    assert found.verdict == "broad"
+    assert "cannot be told without a dimension" in found.findings()[0].claim
+    assert any("No dimension was given" in note for note in found.notes)
+    assert found.plot("causes").to_dict()

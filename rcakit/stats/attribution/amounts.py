@@ -6,6 +6,7 @@ grid of effects to all segments it belongs to.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from rcakit.stats.attribution.outcome import Alternative, Attribution, Segment, 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Real = TypeVar("Real", Floats, Floats32)
 
 _LARGEST = 2.0  # of the symmetric deviation 2 (f - v) / (f + v)
 _SIZE_BINS = 8
@@ -122,7 +124,11 @@ def amount_noise(deviation: Floats, size: Floats) -> AmountNoise:
 
 
 def _quiet_tail(standard: Floats) -> tuple[float, float, float, float]:
-    """Start, share, scale and shape of the tail on the side with the smaller exceedances."""
+    """Start, share, scale and shape of the tail on the quieter side.
+
+    The quieter side is the one whose extreme leaves lie nearer on average. Their spread beyond the start of
+    the tail would not tell: a cause packs its leaves together, far out.
+    """
     tails = []
     for side in (standard[standard > 0], -standard[standard < 0]):
         n_tail = max(_MIN_TAIL, int(_TAIL_SHARE * len(side)))
@@ -139,7 +145,7 @@ def _quiet_tail(standard: Floats) -> tuple[float, float, float, float]:
             )
     if not tails:
         return (2.0, 0.05, 1.0, 0.5)  # too few leaves to see a tail: assume a heavy one
-    mean, start, share, excess = min(tails, key=lambda tail: tail[0])
+    mean, start, share, excess = min(tails, key=lambda tail: tail[0] + tail[1])
     if (
         start + mean < _LIGHT_TAIL
     ):  # the least standard deviation hides the tail: as light as a normal's
@@ -293,14 +299,15 @@ class _Amounts:
 class _EvidenceScan:
     """Greedy search on sums of leaf evidence."""
 
-    __slots__ = ("alive", "evidence", "lattice", "log_evalue", "log_weight", "sums")
+    __slots__ = ("alive", "evidence", "lattice", "log_evalue", "log_weight", "n_leaves", "sums")
 
     def __init__(
         self, codes: Integers, sizes: tuple[int, ...], evidence: Floats32, *, max_depth: int
     ) -> None:
-        self.lattice = Lattice(codes, sizes, np.empty((0, len(codes))), max_depth=max_depth)
+        self.lattice = Lattice(codes, sizes, np.ones((1, len(codes))), max_depth=max_depth)
         self.evidence = evidence
         self.alive = np.ones(len(codes), bool)
+        self.n_leaves = self.lattice.sums[0]
         self.sums = self._roll_up()
         depths = [len(cuboid.dimensions) for cuboid in self.lattice.cuboids]
         self.log_weight = np.concatenate(
@@ -407,26 +414,29 @@ class _EvidenceScan:
         return tuple(sorted(ties, key=lambda tie: tie.log_likelihood_gap)[:10])
 
     def _remove(self, leaves: Integers) -> None:
-        """Subtract leaves from every group that holds them."""
-        codes, gone = self.lattice.codes[leaves], self.evidence[leaves]
+        """Subtract leaves from every group that holds them; a group without leaves is exactly empty.
+
+        Added up in double precision: the rounding of thousands of leaves in single precision comes to nats.
+        """
+        codes, gone = self.lattice.codes[leaves], self.evidence[leaves].astype(float)
         for cuboid in self.lattice.cuboids:
             key = cuboid.key_of(codes)
-            keys, local = np.unique(key, return_inverse=True)
+            keys, local, count = np.unique(key, return_inverse=True, return_counts=True)
             groups = cuboid.start + np.searchsorted(cuboid.keys, keys)
-            self.sums[groups] -= _sum_by_group(local, gone, len(keys))
+            self.n_leaves[groups] -= count
+            left = self.sums[groups] - _sum_by_group(local, gone, len(keys))
+            self.sums[groups] = np.where(self.n_leaves[groups, None] > 0, left, 0.0)
             self.log_evalue[groups] = _log_mean_exp(self.sums[groups], self.log_weight[groups])
         self.alive[leaves] = False
 
 
-def _sum_by_group(group: Integers, rows: Floats32, n_groups: int) -> Floats32:
-    """Sum rows by group, as a sparse product."""
+def _sum_by_group(group: Integers, rows: Real, n_groups: int) -> Real:
+    """Sum rows by group, as a sparse product in the precision of the rows."""
     if n_groups == 1:
         return rows.sum(axis=0, keepdims=True)
-    ones = np.ones(len(group), np.float32)
-    return (
-        sparse.csr_array((ones, (group, np.arange(len(group)))), shape=(n_groups, len(group)))
-        @ rows
-    )
+    ones = np.ones(len(group), rows.dtype)
+    which = sparse.csr_array((ones, (group, np.arange(len(group)))), shape=(n_groups, len(group)))
+    return cast("Real", which @ rows)
 
 
 def _log_mean_exp(sums: Floats32, log_weight: Floats) -> Floats:

@@ -92,26 +92,79 @@ def negative_binomial_log_evalue(
     return float(special.logsumexp(shift) - np.log(len(ratios)))
 
 
+def widths_after_selection(
+    log_tail: float, log_hurdle: float, *, confidence_level: float = 0.95
+) -> tuple[float, float]:
+    """Standard deviations of an interval to either side of an effect that was named for being large.
+
+    What barely passed the hurdle is probably smaller than it looks. The interval is that of a normal known
+    to lie beyond the hurdle; far beyond it this is the usual interval.
+
+    Parameters
+    ----------
+    log_tail
+        Log of the one-sided tail probability of the observation.
+    log_hurdle
+        Log of the tail probability it had to stay below.
+    confidence_level
+        Coverage, given that the hurdle was passed.
+
+    Returns
+    -------
+    tuple of float
+        Width towards no effect, never beyond no effect itself, and width away from it, never negative.
+
+    References
+    ----------
+    Zhong & Prentice (2008), Biostatistics 9, 621-634 (intervals given significance; here without a mix with
+    the naive one).
+    """
+    level = 0.5 * (1.0 - confidence_level)
+    usual = float(special.ndtri(1.0 - level))
+    seen = float(-special.ndtri_exp(min(log_tail, -1e-6)))
+    hurdle = min(seen, float(-special.ndtri_exp(min(log_hurdle, -1e-6))))
+
+    def effect_with_tail(share: float) -> float:
+        low, high = -2.0, seen + usual + 1.0
+        for _ in range(50):
+            effect = 0.5 * (low + high)
+            given = special.log_ndtr(effect - seen) - special.log_ndtr(effect - hurdle)
+            low, high = (effect, high) if given < np.log(share) else (low, effect)
+        return 0.5 * (low + high)
+
+    inner, outer = effect_with_tail(level), effect_with_tail(1.0 - level)
+    return seen - max(0.0, inner), max(0.0, outer - seen)
+
+
 def profile_ratio_interval(
-    observed: float, mean: float, size: float, *, confidence_level: float = 0.95
+    observed: float, mean: float, size: float, *, widths: tuple[float, float] = (1.96, 1.96)
 ) -> tuple[float, float]:
     """Likelihood interval of observed over expected, the size held at its value.
 
-    Roots of 2 x log-likelihood ratio = chi-square quantile, by bisection on the log scale.
+    Roots of 2 x log-likelihood ratio = squared width, by bisection on the log scale.
+
+    Parameters
+    ----------
+    observed, mean, size
+        Count, its mean without effect, and the size of its negative binomial.
+    widths
+        Standard deviations to the lower and to the upper side.
 
     References
     ----------
     Venzon & Moolgavkar (1988), Applied Statistics 37, 87-94.
     """
-    drop = float(special.chdtri(1, 1.0 - confidence_level)) / 2.0
     best = max(observed, 1e-9) / mean
 
-    def deviance(ratio: float) -> float:
-        arguments = np.array([observed]), np.array([ratio * mean]), np.array([size])
-        return float(negative_binomial_llr(*arguments)[0]) - drop
+    def edge(width: float, start: float, towards: float) -> float:
+        def deviance(ratio: float) -> float:
+            arguments = np.array([observed]), np.array([ratio * mean]), np.array([size])
+            return float(negative_binomial_llr(*arguments)[0]) - 0.5 * width**2
 
-    lower = 0.0 if observed <= 0 else _bisect(deviance, best, 1e-4)
-    return lower, _bisect(deviance, max(best, 1e-6 / mean), 1e4)
+        return _bisect(deviance, start, towards)
+
+    lower = 0.0 if observed <= 0 else edge(widths[0], best, 1e-4)
+    return lower, edge(widths[1], max(best, 1e-6 / mean), 1e4)
 
 
 def _bisect(function: Callable[[float], float], inside: float, factor: float) -> float:

@@ -6,7 +6,8 @@ segment subtracts exactly its leaves from every group.
 """
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,13 @@ class Cuboid:
     def group_of(self, codes: Integers) -> Integers:
         """Positions of the groups that hold these leaves in the flat arrays, shape (n_leaves,)."""
         return self.start + np.searchsorted(self.keys, self.key_of(codes))
+
+    def codes_by_dimension(self) -> Iterator[tuple[int, Integers]]:
+        """Each dimension with its code in every group, shape (n_groups,)."""
+        rest = self.keys
+        for dimension, stride in zip(self.dimensions, self.strides, strict=True):
+            code, rest = np.divmod(rest, stride)
+            yield dimension, code
 
     def codes_of(self, group: int, n_dimensions: int) -> tuple[int, ...]:
         """Codes of one group, with -1 where any value is meant."""
@@ -147,11 +155,12 @@ class Lattice:
             Their numbers, shape (n_columns, n_removed).
         """
         codes = self.codes[leaves]
-        for cuboid in self.cuboids:
-            local = np.searchsorted(cuboid.keys, cuboid.key_of(codes))
-            stop = cuboid.start + len(cuboid.keys)
-            for row, column in zip(self.sums, columns, strict=True):
-                row[cuboid.start : stop] -= sum_by(local, column, len(cuboid.keys))
+        if not self.cuboids:
+            return
+        groups = np.concatenate([cuboid.group_of(codes) for cuboid in self.cuboids])
+        for row, column in enumerate(columns):
+            repeated = np.tile(column, len(self.cuboids))
+            self.sums[row] -= sum_by(groups, repeated, self.sums.shape[1])
 
 
 def members(codes: Integers, segment: Sequence[int]) -> NDArray[np.bool_]:
@@ -166,7 +175,7 @@ def members(codes: Integers, segment: Sequence[int]) -> NDArray[np.bool_]:
 def _strides(sizes: Sequence[int], dimensions: tuple[int, ...]) -> tuple[int, ...]:
     """Weight of each dimension's code in the key of a group; the last dimension runs fastest."""
     following = [[sizes[k] for k in dimensions[i + 1 :]] for i in range(len(dimensions))]
-    return tuple(int(np.prod(after, dtype=np.int64)) for after in following)
+    return tuple(map(math.prod, following))
 
 
 def _smallest_finer(

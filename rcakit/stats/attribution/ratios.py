@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from rcakit.stats.attribution import search
+from rcakit.stats.attribution import evidence, search
 from rcakit.stats.attribution.lattice import Lattice
 from rcakit.stats.attribution.leaves import History, extra_variation
 from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
@@ -20,16 +20,18 @@ Integers = NDArray[np.int64]
 _SHARE_OF_ALPHA_FOR_SEGMENTS = (
     0.4  # of the rest, half each for a shared change of rates and for the mix
 )
+_UNTRUSTED_DAYS = 14.0  # of history that say nothing yet about the wobble of single leaves
 _PRIOR_EVENTS = 2.0  # events that hold a segment's own level to what its leaves' smoothed rates say
 _LEAST_SHARED_SD = 0.02
 _SCREEN = 6.0
 _TAIL_GAIN = 4.0
 _FAR_DAY = 4.0  # robust standard deviations
 _FAR_LOG_RATE = np.log(1.3)  # nobody calls a day an incident whose rate is 30 % off or less
+_LEAST_EXPLAINED = 0.5  # share of the change of rates below which segments are not its place
 _SPLIT = 0.5  # a mix verdict needs the mix to carry at least half of the change
 _ODDS = np.exp(np.concatenate([-np.geomspace(0.1, 3.0, 10), np.geomspace(0.1, 4.0, 14)]))
 
-EVENTS, AT_RISK, REFERENCE, PAST_EVENTS, PAST_REFERENCE, SQUARE = range(
+EVENTS, AT_RISK, REFERENCE, PAST_EVENTS, PAST_REFERENCE, SPREAD = range(
     6
 )  # rows of the lattice's sums
 
@@ -43,20 +45,22 @@ class RateNoise:
     correlation
         Intra-leaf correlation of events over the period, the rho of a beta-binomial.
     segment
-        Squared variation of group factors, shape (n_groups,).
+        Squared variation of a value's own factor, per dimension, shape (n_dimensions,).
     shared_sd
         Relative standard deviation of a factor on all rates over the period.
     degrees_of_freedom
         Of `shared_sd`.
-    values
-        Groups of every dimension taken alone.
     """
 
     correlation: float
     segment: Floats
     shared_sd: float
     degrees_of_freedom: int
-    values: tuple[slice, ...]
+
+    def segment_of(self, lattice: Lattice) -> Floats:
+        """Squared variation of group factors, shape (n_groups,)."""
+        by_cuboid = [self.segment[list(cuboid.dimensions)].sum() for cuboid in lattice.cuboids]
+        return np.repeat(by_cuboid, [len(cuboid.keys) for cuboid in lattice.cuboids])
 
 
 def leaf_rates(events: Floats, at_risk: Floats) -> Floats:
@@ -92,9 +96,15 @@ class RateModel:
     ----------
     noise
         Variance model under no change.
+    segment
+        Squared variation of group factors, shape (n_groups,).
+    values
+        Groups of every dimension taken alone.
     """
 
     noise: RateNoise
+    segment: Floats
+    values: tuple[slice, ...]
 
     @property
     def expected_row(self) -> int:
@@ -109,7 +119,7 @@ class RateModel:
         smoothing does not bias it.
         """
         level = _level(sums)
-        usual = search.common_factor(sums[EVENTS], level * sums[REFERENCE], self.noise.values)
+        usual = search.common_factor(sums[EVENTS], level * sums[REFERENCE], self.values)
         factor = search.keep_near(
             _outside_factor(sums, totals), usual, n_events=float(totals[EVENTS])
         )
@@ -137,12 +147,12 @@ class RateModel:
     def _variance(
         self, sums: Floats, totals: Floats, mean: Floats, factor: Floats, binomial: Floats
     ) -> Floats:
-        """Variance of a group's events about the mean: sampling, leaf and group factors, estimation."""
+        """Variance of a group's weighted events about the mean: sampling, leaves, group factor, estimation."""
         share = sums[REFERENCE] / np.maximum(totals[REFERENCE], 1e-12)
         past = 1.0 / (sums[PAST_EVENTS] + _PRIOR_EVENTS)
         outside = 1.0 / np.maximum(factor * (totals[REFERENCE] - sums[REFERENCE]), 1e-12)
-        drift = self.noise.segment / np.maximum(1.0 - share, 1e-6) ** 2
-        within = binomial + self.noise.correlation * factor * sums[SQUARE]
+        drift = self.segment / np.maximum(1.0 - share, 1e-6) ** 2
+        within = binomial + factor * sums[SPREAD]
         return within + mean**2 * (past * within / np.maximum(mean, 1e-12) + outside + drift)
 
     def gain_of_rest(
@@ -257,7 +267,7 @@ def set_aside_incident_days(history: History) -> tuple[History, int]:
 
 
 def rate_noise(
-    history: History, *, codes: Integers, sizes: tuple[int, ...], rates: Floats, lattice: Lattice
+    history: History, *, codes: Integers, sizes: tuple[int, ...], rates: Floats
 ) -> RateNoise:
     """Estimate the variance components of rates from how they wobbled before the period.
 
@@ -269,8 +279,6 @@ def rate_noise(
         Leaf table.
     rates
         Baseline rate per leaf, from `leaf_rates`.
-    lattice
-        Groups to spread the components over.
 
     References
     ----------
@@ -299,17 +307,11 @@ def rate_noise(
         )
         if size > 1:
             by_dimension[dimension] = _component(seen, mean_of_cell, noise_of_cell, mean_of_cell**2)
-    segment = np.empty(len(lattice.depth))
-    for cuboid in lattice.cuboids:
-        segment[cuboid.start : cuboid.start + len(cuboid.keys)] = by_dimension[
-            list(cuboid.dimensions)
-        ].sum()
     return RateNoise(
         correlation=correlation / n_period,
-        segment=segment / n_period,
+        segment=by_dimension / n_period,
         shared_sd=max(_LEAST_SHARED_SD, float(np.sqrt(shared / n_period))),
         degrees_of_freedom=max(1, int(usual.sum()) - 1),
-        values=lattice.values,
     )
 
 
@@ -369,26 +371,18 @@ def attribute_ratios(
     past_events = sum_by(history.leaf, history.value, len(codes))
     past_at_risk = sum_by(history.leaf, history.at_risk, len(codes))
     rates = leaf_rates(past_events, past_at_risk)
-    reference = at_risk * rates
-    columns = np.stack(
-        [
-            events,
-            at_risk,
-            reference,
-            past_events,
-            past_at_risk * rates,
-            at_risk * reference * (1.0 - rates),
-        ]
-    )
+    noise = rate_noise(history, codes=codes, sizes=sizes, rates=rates)
+    leaves = np.stack([events, at_risk, at_risk * rates, past_events, past_at_risk * rates])
+    columns = _weighted(leaves, rates, noise.correlation, history.n_days)
     lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
-    noise = rate_noise(history, codes=codes, sizes=sizes, rates=rates, lattice=lattice)
+    model = RateModel(noise, noise.segment_of(lattice), lattice.values)
     log_weight, n_candidates = search.candidate_weights(
         lattice, log_odds=0.0, seen=lattice.sums[EVENTS]
     )
     finder = search.Search(
         lattice,
         columns,
-        model=RateModel(noise),
+        model=model,
         log_weight=log_weight,
         alpha=alpha * _SHARE_OF_ALPHA_FOR_SEGMENTS,
         hierarchy=hierarchy,
@@ -396,16 +390,39 @@ def attribute_ratios(
     leads = search.leads(lattice, _distance_from_past(lattice.sums) - log_weight)
     finder.run(max_segments=max_segments)
     parts = kitagawa(events, at_risk, past_events, past_at_risk, fallback_rate=rates)
-    segments = _describe_all(finder, parts, confidence_level)
+    segments = _describe_all(finder, leaves, noise, parts, confidence_level)
     composition = _composition_pvalue(history, rates, at_risk)
     conclusion = _conclude(
-        finder, noise, segments, parts, composition, n_candidates, alpha, confidence_level
+        finder, leaves, noise, segments, parts, composition, n_candidates, alpha, confidence_level
     )
     ranked = search.lead_with([segment.codes for segment in segments], leads)
     notes = conclusion.notes
     if n_set_aside:
         notes = (f"{n_set_aside} baseline days with unusual rates were set aside.", *notes)
+    if simpson_alarm(parts, past_at_risk).is_reversed:
+        reversal = (
+            "The ratio moved against nearly all of its parts: the mix hides what the rates did."
+        )
+        notes = (*notes, reversal)
     return replace(conclusion, leads=ranked, notes=notes)
+
+
+def _weighted(leaves: Floats, rates: Floats, correlation: float, n_days: int) -> Floats:
+    """Rows of the lattice: leaves weighted by the inverse of their variance over that of a binomial.
+
+    So a few large leaves that wobble do not drown the rest. A short history hardly knows how much they do;
+    with two weeks or less every event counts the same. The last row is the variance beyond a binomial.
+
+    References
+    ----------
+    Rao & Scott (1992), Biometrics 48, 577-585 (counts divided by their design effect).
+    """
+    at_risk = leaves[AT_RISK]
+    trusted = correlation * max(0.0, 1.0 - _UNTRUSTED_DAYS / max(n_days, 1))
+    weight = 1.0 / (1.0 + trusted * at_risk)
+    beyond = weight * (1.0 + correlation * at_risk) - 1.0
+    spread = weight * at_risk * rates * (1.0 - rates) * beyond
+    return np.vstack([leaves * weight, spread])
 
 
 def _composition_pvalue(history: History, rates: Floats, at_risk: Floats) -> float:
@@ -426,7 +443,11 @@ def _composition_pvalue(history: History, rates: Floats, at_risk: Floats) -> flo
 
 
 def _describe_all(
-    finder: search.Search, parts: Kitagawa, confidence_level: float
+    finder: search.Search,
+    leaves: Floats,
+    noise: RateNoise,
+    parts: Kitagawa,
+    confidence_level: float,
 ) -> tuple[Segment, ...]:
     """Effect, intervals, error rates and near ties of every found segment, strongest first."""
     described = []
@@ -434,7 +455,9 @@ def _describe_all(
         finder.restore(found)
         evaluation = finder.evaluate()
         group = finder.lattice.group(found.codes)
-        described.append(_describe_one(finder, evaluation, group, found, parts, confidence_level))
+        described.append(
+            _describe_one(finder, evaluation, group, found, leaves, noise, parts, confidence_level)
+        )
         finder.remove(found.codes)
     return tuple(sorted(described, key=lambda segment: -segment.log_evalue))
 
@@ -444,34 +467,73 @@ def _describe_one(
     evaluation: search.Evaluation,
     group: int,
     found: search.Found,
+    leaves: Floats,
+    noise: RateNoise,
     parts: Kitagawa,
     confidence_level: float,
 ) -> Segment:
     """Numbers of one segment, its leaves being in the lattice and the other segments out of it."""
-    observed, at_risk = finder.lattice.sums[EVENTS, group], finder.lattice.sums[AT_RISK, group]
-    mean, inflation = float(evaluation.mean[group]), float(evaluation.size[group])
+    weighted = finder.lattice.sums[:, group]
+    own = leaves[:, found.leaves]
+    plain = own.sum(axis=1)
+    observed, at_risk = float(plain[EVENTS]), float(plain[AT_RISK])
+    factor = float(evaluation.mean[group] / (_level(weighted[:, None])[0] * weighted[REFERENCE]))
+    mean = min(factor * float(_level(plain[:, None])[0] * plain[REFERENCE]), 0.999 * at_risk)
     rate = mean / at_risk
-    width = special.ndtri(0.5 + confidence_level / 2.0) * np.sqrt(mean * (1.0 - rate) * inflation)
-    low, high = _rate_interval(observed / inflation, at_risk / inflation, confidence_level)
-    log_qvalue = float(evaluation.log_qvalue[group])
+    inflation = _inflation_of(evaluation, group, weighted, own, mean, factor, noise.correlation)
+    log_qvalue, log_weight = float(evaluation.log_qvalue[group]), float(finder.log_weight[group])
+    inner, outer = evidence.widths_after_selection(
+        log_qvalue - log_weight,
+        np.log(finder.alpha) - log_weight,
+        confidence_level=confidence_level,
+    )
+    below, above = (inner, outer) if observed > mean else (outer, inner)
+    sd = float(np.sqrt(mean * (1.0 - rate) * inflation))
+    effective = observed / inflation, at_risk / inflation
+    low, high = _rate_interval(*effective, below)[0], _rate_interval(*effective, above)[1]
     return Segment(
         codes=found.codes,
         observed=float(observed),
         expected=mean,
         excess=float(observed - mean),
-        excess_lower=float(observed - mean - width),
-        excess_upper=float(observed - mean + width),
+        excess_lower=float(observed - mean - below * sd),
+        excess_upper=float(observed - mean + above * sd),
         ratio=float(observed / mean),
         ratio_lower=low / rate,
         ratio_upper=high / rate,
         log_evalue=_log_evalue(observed / inflation, at_risk / inflation, rate),
-        pvalue=float(min(1.0, 2.0 * np.exp(log_qvalue - finder.log_weight[group]))),
+        pvalue=float(min(1.0, 2.0 * np.exp(log_qvalue - log_weight))),
         qvalue=float(np.exp(log_qvalue)),
         n_leaves=len(found.leaves),
         rate_effect=float(parts.rate[found.leaves].sum()),
         mix_effect=float(parts.mix[found.leaves].sum()),
         alternatives=search.near_ties(finder, evaluation, group, found),
     )
+
+
+def _inflation_of(
+    evaluation: search.Evaluation,
+    group: int,
+    weighted: Floats,
+    own: Floats,
+    mean: float,
+    factor: float,
+    correlation: float,
+) -> float:
+    """Variance of a segment's plain events over that of a binomial.
+
+    What the outside and the drift of the segment add is that of the weighted sum; leaves, and the past of
+    the leaves, vary more than there.
+    """
+    at_risk, past_events = own[AT_RISK].sum(), own[PAST_EVENTS].sum()
+    within = 1.0 + correlation * float((own[AT_RISK] ** 2).sum() / at_risk)
+    effective = evaluation.mean[group]
+    binomial = effective * (1.0 - effective / weighted[AT_RISK])
+    inside = 1.0 + factor * weighted[SPREAD] / binomial
+    around = (evaluation.size[group] - inside) * binomial / effective**2
+    around += within / (past_events + _PRIOR_EVENTS)
+    around -= inside / (weighted[PAST_EVENTS] + _PRIOR_EVENTS)
+    return float(within + max(0.0, around) * mean / (1.0 - mean / at_risk))
 
 
 def _log_evalue(events: float, at_risk: float, rate: float) -> float:
@@ -481,14 +543,13 @@ def _log_evalue(events: float, at_risk: float, rate: float) -> float:
     return float(special.logsumexp(llr) - np.log(len(_ODDS)))
 
 
-def _rate_interval(events: float, at_risk: float, confidence_level: float) -> tuple[float, float]:
-    """Wilson interval of a rate on effective counts.
+def _rate_interval(events: float, at_risk: float, z: float) -> tuple[float, float]:
+    """Wilson interval of a rate on effective counts, `z` standard deviations to either side.
 
     References
     ----------
     Wilson (1927), J. Amer. Statist. Assoc. 22, 209-212.
     """
-    z = special.ndtri(0.5 + confidence_level / 2.0)
     rate, n = events / at_risk, at_risk
     centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
     width = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
@@ -497,6 +558,7 @@ def _rate_interval(events: float, at_risk: float, confidence_level: float) -> tu
 
 def _conclude(
     finder: search.Search,
+    leaves: Floats,
     noise: RateNoise,
     segments: tuple[Segment, ...],
     parts: Kitagawa,
@@ -506,15 +568,20 @@ def _conclude(
     confidence_level: float,
 ) -> Attribution:
     """Put the total, the shared factor, the mix and the segments into one verdict."""
-    events, at_risk = finder.columns.sum(axis=1)[[EVENTS, AT_RISK]]
+    events, at_risk = leaves.sum(axis=1)[[EVENTS, AT_RISK]]
     observed = float(events / at_risk)
     share = alpha * (1.0 - _SHARE_OF_ALPHA_FOR_SEGMENTS) / 2.0
     factor, factor_sd, factor_pvalue = _shared_factor(finder, noise)
     is_broad, is_mix = factor_pvalue <= share, composition <= share
     if is_mix and is_broad:
         is_broad = abs(parts.rate_total) > _SPLIT * abs(parts.change)
+    # Segments that hold little of a change of all rates are not where it comes from.
+    explained = sum(segment.rate_effect for segment in segments) * np.sign(parts.rate_total)
+    names_it = bool(segments) and not (
+        is_broad and explained < _LEAST_EXPLAINED * abs(parts.rate_total)
+    )
     verdict: Verdict = (
-        "localised" if segments else "broad" if is_broad else "mix" if is_mix else "no_evidence"
+        "localised" if names_it else "broad" if is_broad else "mix" if is_mix else "no_evidence"
     )
     z = special.ndtri(0.5 + confidence_level / 2.0)
     usual_mix = abs(parts.mix_total) if composition > 0.05 else 0.0
@@ -542,7 +609,7 @@ def _conclude(
         mix_pvalue=composition,
         n_candidates=n_candidates,
         leads=(),
-        notes=_notes(finder, segments, parts, is_mix=is_mix, is_broad=is_broad),
+        notes=_notes(segments, is_mix=is_mix, is_broad=is_broad),
     )
 
 
@@ -561,22 +628,11 @@ def _shared_factor(finder: search.Search, noise: RateNoise) -> tuple[float, floa
     )
 
 
-def _notes(
-    finder: search.Search,
-    segments: tuple[Segment, ...],
-    parts: Kitagawa,
-    *,
-    is_mix: bool,
-    is_broad: bool,
-) -> tuple[str, ...]:
+def _notes(segments: tuple[Segment, ...], *, is_mix: bool, is_broad: bool) -> tuple[str, ...]:
     """Sentences a reader must know before believing the result."""
     notes = []
     if segments and is_broad:
         notes.append("Rates outside the segments moved too, beyond their usual day-to-day noise.")
     if segments and is_mix:
         notes.append("The mix moved too, beyond its usual day-to-day noise.")
-    if simpson_alarm(parts, finder.columns[PAST_REFERENCE]).is_reversed:
-        notes.append(
-            "The ratio moved against nearly all of its parts: the mix hides what the rates did."
-        )
     return tuple(notes)

@@ -4,7 +4,7 @@ Each segment is tested against everything outside it, so a factor that all leave
 rise is not taken for many causes. The search is greedy; a found segment's leaves leave the lattice exactly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,8 +71,10 @@ class Evaluation:
 
     Parameters
     ----------
-    mean, size
-        Negative binomial of the group's sum had it moved with the outside, shape (n_groups,).
+    mean
+        Mean of the group's sum had it moved with the outside, shape (n_groups,).
+    size
+        Size of the negative binomial of its weighted sum (of a rate: inflation of the variance).
     log_qvalue
         Log of the adjusted p-value, zero where hopeless, shape (n_groups,).
     llr
@@ -89,7 +91,7 @@ class Evaluation:
     score: Floats
 
 
-OBSERVED, EXPECTED, SQUARE, WEIGHTED_OBSERVED, WEIGHTED_EXPECTED = range(
+OBSERVED, EXPECTED, WEIGHTED_OBSERVED, WEIGHTED_EXPECTED, TWICE_WEIGHTED = range(
     5
 )  # rows of the lattice's sums
 
@@ -97,15 +99,17 @@ OBSERVED, EXPECTED, SQUARE, WEIGHTED_OBSERVED, WEIGHTED_EXPECTED = range(
 def leaf_columns(observed: Floats, expected: Floats, *, base: float, leaf: float) -> Floats:
     """Numbers per leaf that the search needs, shape (5, n_leaves).
 
-    The last two rows weight a leaf by the inverse of its variance-to-mean ratio, so that a few huge, wobbly
-    leaves do not drown the rest; the weighted sum then has variance equal to its mean.
+    The weighted rows weight a leaf by the inverse of its variance-to-mean ratio, so that a few huge, wobbly
+    leaves do not drown the rest; the weighted sum then has variance equal to its mean. The last row, the
+    expectation weighted twice, tells how skewed that sum is.
 
     References
     ----------
     McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., sec. 9.2 (quasi-likelihood weights).
     """
     weight = 1.0 / (base + leaf * expected)
-    return np.stack([observed, expected, expected**2, weight * observed, weight * expected])
+    weighted = weight * expected
+    return np.stack([observed, expected, weight * observed, weighted, base * weight * weighted])
 
 
 def evaluate(sums: Floats, totals: Floats, log_weight: Floats, *, noise: Noise) -> Evaluation:
@@ -124,30 +128,32 @@ def evaluate(sums: Floats, totals: Floats, log_weight: Floats, *, noise: Noise) 
 
     Notes
     -----
-    The mean of a group is its expected value times the realised factor of its complement; the variance is
-    that of the group plus that of this estimate. Conditioning on the outside is Kulldorff's scan statistic;
-    significance comes from the exact negative binomial tail, the order from the weighted quasi-likelihood.
+    A group is judged by its weighted sum (`leaf_columns`): the mean is its expectation times the realised
+    factor of its complement; the variance is that of the group plus that of this estimate. Conditioning on
+    the outside is Kulldorff's scan statistic. The tail is that of a scaled negative binomial with the mean,
+    the variance and, where leaves wobble alone, the third cumulant of the weighted sum: with weights
+    w = 1 / (1 + leaf * m) these are sum(w m), sum(w m) and sum(w m (2 - w)).
 
     References
     ----------
     Kulldorff (1997), Commun. Statist. Theory Meth. 26, 1481-1496, eq. 2.
     """
-    observed = sums[OBSERVED]
     factor = _outside_factor(sums, totals, noise)
-    mean, variance = _mean_and_variance(sums, totals, factor, noise)
-    size = evidence.negative_binomial_size(mean / noise.base, variance / noise.base**2)
+    seen = sums[WEIGHTED_OBSERVED]
+    mean, variance, scale = _weighted_moments(sums, totals, factor, noise)
+    size = evidence.negative_binomial_size(mean / scale, variance / scale**2)
     log_qvalue, llr = np.zeros(len(mean)), np.zeros(len(mean))
     alive = np.flatnonzero(
-        ((observed - mean) ** 2 > _SCREEN * variance) & (sums[EXPECTED] < totals[EXPECTED])
+        ((seen - mean) ** 2 > _SCREEN * variance) & (sums[EXPECTED] < totals[EXPECTED])
     )
-    scaled = observed[alive] / noise.base, mean[alive] / noise.base, size[alive]
+    scaled = seen[alive] / scale[alive], mean[alive] / scale[alive], size[alive]
     hopeful = evidence.negative_binomial_llr(*scaled) > log_weight[alive] - _TAIL_GAIN
     log_tail = evidence.negative_binomial_log_tail(*(part[hopeful] for part in scaled))
     log_qvalue[alive[hopeful]] = np.minimum(0.0, log_tail + log_weight[alive[hopeful]])
-    llr[alive] = _weighted_llr(sums[:, alive], factor[alive])
+    llr[alive] = weighted_llr(seen[alive], mean[alive])
     score = np.full(len(mean), -np.inf)
     score[alive] = llr[alive] - log_weight[alive]
-    return Evaluation(mean, size, log_qvalue, llr, score)
+    return Evaluation(factor * (sums[EXPECTED] + noise.prior_mean), size, log_qvalue, llr, score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,24 +239,61 @@ def keep_near(factor: Floats, usual: float, *, n_events: float) -> Floats:
     return np.clip(factor, usual / width, usual * width)
 
 
-def _weighted_llr(sums: Floats, factor: Floats) -> Floats:
-    """Quasi-Poisson log-likelihood ratio of a group's own factor against the outside's."""
-    seen, mean = sums[WEIGHTED_OBSERVED], np.maximum(factor * sums[WEIGHTED_EXPECTED], 1e-12)
+def weighted_llr(seen: Floats, mean: Floats) -> Floats:
+    """Quasi-Poisson log-likelihood ratio of a group's own factor against the mean it was to have."""
+    mean = np.maximum(mean, 1e-12)
     return np.maximum(0.0, special.xlogy(seen, np.maximum(seen, 1e-12) / mean) - (seen - mean))
 
 
-def _mean_and_variance(
+def _weighted_moments(
     sums: Floats, totals: Floats, factor: Floats, noise: Noise
-) -> tuple[Floats, Floats]:
-    """Mean of each group had it moved by `factor`, and the variance of the sum about it."""
-    expected, square = sums[EXPECTED], sums[SQUARE]
+) -> tuple[Floats, Floats, Floats]:
+    """Mean, variance and scale (of a negative binomial) of each group's weighted sum, moved by `factor`."""
+    expected, twice = (
+        sums[row] + noise.prior_mean / noise.base for row in (WEIGHTED_EXPECTED, TWICE_WEIGHTED)
+    )
+    mean = factor * expected
+    own = noise.clump / noise.base * mean
+    own += factor * (factor - 1.0) * (expected - twice)  # the weights are those of factor one
+    own = np.maximum(own, factor * twice)
     outside = np.maximum(totals[WEIGHTED_EXPECTED] - sums[WEIGHTED_EXPECTED], 1e-12)
+    variance = own + mean**2 * (
+        1.0 / np.maximum(factor * outside, 1e-12) + _drift(sums, totals, noise)
+    )
+    return mean, variance * (1.0 + noise.history_ratio), np.clip(twice / expected, 1e-3, 1.0)
+
+
+def _drift(sums: Floats, totals: Floats, noise: Noise) -> Floats:
+    """Squared variation of a group's factor against its complement's."""
     share = sums[WEIGHTED_EXPECTED] / np.maximum(totals[WEIGHTED_EXPECTED], 1e-12)
-    mean = factor * (expected + noise.prior_mean)
-    own = noise.clump * mean + noise.leaf * factor**2 * square
-    estimate = mean**2 / np.maximum(factor * outside, 1e-12)
-    drift = noise.segment * (mean / np.maximum(1.0 - share, 1e-6)) ** 2
-    return mean, (own + estimate + drift) * (1.0 + noise.history_ratio)
+    return noise.segment / np.maximum(1.0 - share, 1e-6) ** 2
+
+
+def variance_of(
+    group: int, squares: float, search: "Search", evaluation: Evaluation, noise: Noise
+) -> float:
+    """Variance of one group's plain sum about its mean.
+
+    Parameters
+    ----------
+    group
+        Position in the lattice.
+    squares
+        Sum of the squared expectations of its leaves.
+    search, evaluation
+        The search, and what it says of all groups.
+    noise
+        Variance model under no change.
+    """
+    sums, totals = search.lattice.sums[:, [group]], search.totals
+    mean = float(evaluation.mean[group])
+    factor = mean / (float(sums[EXPECTED, 0]) + noise.prior_mean)
+    outside = max(float(totals[WEIGHTED_EXPECTED] - sums[WEIGHTED_EXPECTED, 0]), 1e-12)
+    share = float(sums[WEIGHTED_EXPECTED, 0] / max(totals[WEIGHTED_EXPECTED], 1e-12))
+    drift = float(noise.segment[group]) / max(1.0 - share, 1e-6) ** 2
+    own = float(noise.clump[group]) * mean + noise.leaf * factor**2 * squares
+    variance = own + mean**2 * (1.0 / max(factor * outside, 1e-12) + drift)
+    return variance * (1.0 + noise.history_ratio)
 
 
 def candidate_weights(lattice: Lattice, *, log_odds: float, seen: Floats) -> tuple[Floats, int]:
@@ -429,6 +472,39 @@ class Search:
             return None
         return self.widen(evaluation, int(significant[np.argmax(evaluation.score[significant])]))
 
+    def suspect(self, shift_of_rest: Callable[[float], float], *, margin: float) -> bool:
+        """Take out one segment that explains a change of the total better than a shift of everything.
+
+        Parameters
+        ----------
+        shift_of_rest
+            Nats against "the rest is as usual", from the factor by which the rest moved.
+        margin
+            Nats by which the segment must beat the shared shift, its description paid for.
+
+        Returns
+        -------
+        bool
+            Whether there is one. The change of the total must be beyond doubt before this is asked.
+
+        Notes
+        -----
+        Compared are "this segment moved, the rest is as usual" and "everything moved alike". Against the
+        second the segment's adjusted tail speaks, against the first the factor of the rest.
+        """
+        evaluation = self.evaluate()
+        row = self.model.expected_row
+        rest = self.totals[:, None] - self.lattice.sums
+        for group in np.argsort(evaluation.log_qvalue)[:_N_LEADS]:
+            against_shift = -float(evaluation.log_qvalue[group])
+            if against_shift < margin:
+                break
+            factor = float(rest[0, group] / max(rest[row, group], 1e-12))
+            if against_shift - shift_of_rest(factor) >= margin:
+                self.remove(self.widen(evaluation, int(group)))
+                return True
+        return False
+
     def widen(self, evaluation: Evaluation, group: int) -> tuple[int, ...]:
         """Prefer a parent when the rest of that parent moved as the child did.
 
@@ -467,6 +543,15 @@ class Search:
         """Put the leaves of a found segment back."""
         self._shift(found.leaves, out=False)
         self.found.remove(found)
+
+    def deal_leaves(self, order: Sequence[tuple[int, ...]]) -> bool:
+        """Give leaves of two found segments to the one that comes first; say whether any changed hands."""
+        before = {found.codes: len(found.leaves) for found in self.found}
+        for found in list(self.found):
+            self.restore(found)
+        for codes in order:
+            self.remove(codes)
+        return any(before[found.codes] != len(found.leaves) for found in self.found)
 
     def _shift(self, leaves: Integers, *, out: bool) -> None:
         columns = self.columns[:, leaves] * (1.0 if out else -1.0)
@@ -547,10 +632,10 @@ def near_ties(
     return tuple(ties[:10])
 
 
-def distance_from_past(sums: Floats) -> Floats:
+def distance_from_past(sums: Floats, noise: Noise) -> Floats:
     """Log-likelihood ratio of each group against its expectation, on the side where most of them moved."""
-    moved = sums[WEIGHTED_OBSERVED] - sums[WEIGHTED_EXPECTED]
-    return np.where(moved * moved.sum() > 0, _weighted_llr(sums, np.ones(sums.shape[1])), 0.0)
+    seen, mean = sums[WEIGHTED_OBSERVED], sums[WEIGHTED_EXPECTED] + noise.prior_mean / noise.base
+    return np.where((seen - mean) * (seen - mean).sum() > 0, weighted_llr(seen, mean), 0.0)
 
 
 def leads(lattice: Lattice, score: Floats) -> tuple[tuple[int, ...], ...]:

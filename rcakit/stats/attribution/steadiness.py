@@ -46,18 +46,18 @@ def steady_days(history: History, *, codes: Integers, sizes: tuple[int, ...]) ->
     n_blocks = (history.n_days - _REFERENCE_DAYS) // _BLOCK_DAYS
     if n_blocks < 1:
         return history.n_days
-    age = (
-        history.n_days - _REFERENCE_DAYS - 1 - history.day
-    ) // _BLOCK_DAYS  # -1, -2: the reference
-    block = np.where(history.day >= history.n_days - _REFERENCE_DAYS, 0, age + 1)
+    age = history.n_days - _REFERENCE_DAYS - 1 - np.arange(history.n_days)
+    block = np.maximum(age // _BLOCK_DAYS + 1, 0)[history.day]  # 0: the reference
     latest = n_blocks + 1
     used = block <= n_blocks
-    cell = history.leaf[used] * (n_blocks + 1) + block[used]
-    by_leaf = sum_by(cell, history.value[used], len(codes) * (n_blocks + 1))
-    by_leaf = by_leaf.reshape(len(codes), n_blocks + 1)
+    if used.all():
+        cell, value = block * len(codes) + history.leaf, history.value
+    else:
+        cell, value = block[used] * len(codes) + history.leaf[used], history.value[used]
+    by_block = sum_by(cell, value, len(codes) * (n_blocks + 1)).reshape(n_blocks + 1, len(codes))
     for dimension, size in enumerate(sizes):
         if size > 1:
-            drifts = _drifting(codes[:, dimension], size, by_leaf)
+            drifts = _drifting(codes[:, dimension], size, by_block)
             latest = min(latest, int(np.argmax(drifts)) + 1 if drifts.any() else latest)
     if latest > n_blocks:
         return history.n_days
@@ -82,10 +82,10 @@ def last_days(history: History, n_days: int) -> History:
     )
 
 
-def _drifting(code: Integers, size: int, by_leaf: Floats) -> NDArray[np.bool_]:
+def _drifting(code: Integers, size: int, by_block: Floats) -> NDArray[np.bool_]:
     """Tell for every older week, latest first, whether a value had left its present share for good."""
-    n_blocks = by_leaf.shape[1] - 1
-    table = np.stack([sum_by(code, column, size) for column in by_leaf.T], axis=1)
+    n_blocks = len(by_block) - 1
+    table = np.stack([sum_by(code, leaves, size) for leaves in by_block], axis=1)
     table = table[table.max(axis=1) >= _MIN_EVENTS]
     whole = table.sum(axis=0)
     if len(table) < 2 or whole[0] <= 0:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.drivers_amounts_made import amount_instance
 from rcakit.stats.attribution.amounts import amount_noise, attribute_amounts, symmetric_deviation
 
 
@@ -57,3 +58,18 @@ def test_contamination_leaves_noise_alone():
     deviation = rng.normal(0.0, 0.1, 3_000)
     deviation[:1_000] += 1.0
     assert amount_noise(deviation, rng.random(3_000)).sd == pytest.approx(0.1, rel=0.3)
+
+
+def test_tail_comes_from_quiet_side():
+    """A fifth of the leaves packed at ten deviations leave the tail at that of a normal, about two."""
+    rng = np.random.default_rng(1)
+    deviation = rng.normal(0.0, 0.1, 5_000)
+    deviation[:1_000] = rng.normal(1.0, 0.01, 1_000)
+    assert amount_noise(deviation, rng.random(5_000)).tail_start < 3.0
+
+
+def test_huge_fault_is_named_once():
+    """Thousands of leaves that leave the table leave no rounding behind that is named again."""
+    case = amount_instance("S", 20_007)
+    result = attribute_amounts(case.codes, case.sizes, case.observed, case.expected, max_depth=5)
+    assert sorted(s.codes for s in result.segments) == sorted(case.causes)
