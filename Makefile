@@ -49,6 +49,8 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.spikes_room
 	$(BIN)/python -m benchmarks.spikes_quality rcakit
 	$(BIN)/python -m benchmarks.spikes_speed
+	$(BIN)/python -m benchmarks.spikes_tweets
+	$(BIN)/python -m benchmarks.spikes_many
 	$(BIN)/python -m benchmarks.noufaily_scenarios run
 	$(BIN)/python -m benchmarks.drivers_counts
 	$(BIN)/python -m benchmarks.drivers_rates

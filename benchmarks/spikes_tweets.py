@@ -129,7 +129,7 @@ def hour_scores(corpus: Corpus) -> dict[str, np.ndarray]:
     out = {}
     for name in corpus.names:
         found = filter_counts(corpus.counts(name), period=(24, 168), options=options)
-        p = np.nan_to_num(found.pvalue_upper[0, 0], nan=1.0)
+        p = np.nan_to_num(found.pvalue_upper[0, 0].astype(float), nan=1.0)
         out[name] = -np.log10(np.maximum(p, 1e-300))
     return out
 
