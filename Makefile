@@ -68,6 +68,9 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python benchmarks/rings_speed.py > benchmarks/results/rings_speed.md
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.batch_kill
+	$(BIN)/python -m benchmarks.experiments_reference
+	$(BIN)/python -m benchmarks.experiments_verdicts
+	$(BIN)/python -m benchmarks.experiments_speed
 
 calibrate: .venv/.dev  ## Run the long calibrations
 	$(BIN)/python -m pytest -m slow

@@ -12,7 +12,7 @@ others, so neither is asked of them.
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rcakit.errors import SchemaError, SourceError
@@ -159,29 +159,22 @@ def aggregate(
     derived = [_key(name, schema[name]) for name in group]
     if time is not None:
         derived.append(nw.col(_LOCAL).dt.truncate(truncation).alias(_TIME))
-    derived += [_number(name, schema[name]).alias(f"number:{name}") for name in numbers]
     frame = frame.with_columns(*derived) if derived else frame
-    products_of = {f"sq:{name}": (name, name) for name in squared}
-    products_of |= {f"times:{one}:{two}": (one, two) for one, two in products}
-    missing = nw.lit(value=False)
-    for name in added:
-        missing = missing | nw.col(f"number:{name}").is_null()
-    frame = frame.with_columns(
-        missing.cast(nw.Int64).alias("n_missing"),
-        *(
-            (nw.col(f"number:{one}") * nw.col(f"number:{two}")).alias(alias)
-            for alias, (one, two) in products_of.items()
-        ),
-    )
-    by = [f"key:{name}" for name in group] + ([_TIME] if time else [])
     if start is not None:
         frame = frame.filter(nw.col(_TIME) >= dt.datetime.combine(start, dt.time()))
     if end is not None:
         after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time())
         frame = frame.filter(nw.col(_TIME) < after)
-    totals = {f"sum:{name}": f"number:{name}" for name in added}
-    totals |= {alias: alias for alias in products_of}
-    reduced = _reduce(frame, by, totals, {f"least:{name}": f"number:{name}" for name in least})
+    by = [f"key:{name}" for name in group] + ([_TIME] if time else [])
+    products_of = {f"sq:{name}": (name, name) for name in squared}
+    products_of |= {f"times:{one}:{two}": (one, two) for one, two in products}
+    asked = _Asked(by, numbers, added, products_of, least)
+    # Looking for not-a-number in every row takes DuckDB as long as the sums; one such row makes a
+    # sum not-a-number, so that it is enough to look then.
+    is_trusting = bool(products) and frame.implementation.is_duckdb()
+    reduced = _added_up(frame, schema, asked, is_guarded=not is_trusting)
+    if is_trusting and _holds_nan(reduced):
+        reduced = _added_up(frame, schema, asked, is_guarded=True)
     names = {f"key:{name}": name for name in group} | {f"sum:{name}": name for name in added}
     names |= {f"sq:{name}": f"{name}__squared" for name in squared}
     names |= {f"times:{one}:{two}": f"{one}__times__{two}" for one, two in products}
@@ -447,7 +440,7 @@ def _key(name: str, dtype: Any) -> Any:
     return column.alias(f"key:{name}")
 
 
-def _number(name: str, dtype: Any) -> Any:
+def _number(name: str, dtype: Any, *, is_guarded: bool = True) -> Any:
     """Read a column as floats in which not-a-number is missing, too."""
     import narwhals as nw
 
@@ -457,7 +450,7 @@ def _number(name: str, dtype: Any) -> Any:
     elif not dtype.is_numeric():  # an empty column of unknown type
         column = nw.lit(0)
     column = column.cast(nw.Float64)
-    if dtype.is_float():
+    if dtype.is_float() and is_guarded:
         column = nw.when(~column.is_nan()).then(column)
     return column
 
@@ -507,6 +500,50 @@ def _with_duckdb_local_time(frame: Any, time: str, tz: str, *, is_zoned: bool) -
     moment = quoted if is_zoned else f"timezone('UTC', {quoted})"
     local = f"CAST(timezone('{tz}', {moment}) AS TIMESTAMP)"
     return nw.from_native(frame.to_native().project(f"*, {local} AS {_LOCAL}"))
+
+
+class _Asked(NamedTuple):
+    """What an aggregate adds up, by what."""
+
+    by: list[str]
+    numbers: tuple[str, ...]
+    sums: tuple[str, ...]
+    products_of: dict[str, tuple[str, str]]
+    least: tuple[str, ...]
+
+
+def _added_up(frame: Any, schema: Any, asked: _Asked, *, is_guarded: bool) -> "pl.DataFrame":
+    """Derive numbers, products and what is missing, and add them up."""
+    import narwhals as nw
+
+    derived = [
+        _number(name, schema[name], is_guarded=is_guarded).alias(f"number:{name}")
+        for name in asked.numbers
+    ]
+    frame = frame.with_columns(*derived) if derived else frame
+    missing = nw.lit(value=False)
+    for name in asked.sums:
+        missing = missing | nw.col(f"number:{name}").is_null()
+    frame = frame.with_columns(
+        missing.cast(nw.Int64).alias("n_missing"),
+        *(
+            (nw.col(f"number:{one}") * nw.col(f"number:{two}")).alias(alias)
+            for alias, (one, two) in asked.products_of.items()
+        ),
+    )
+    totals = {f"sum:{name}": f"number:{name}" for name in asked.sums}
+    totals |= {alias: alias for alias in asked.products_of}
+    least = {f"least:{name}": f"number:{name}" for name in asked.least}
+    return _reduce(frame, asked.by, totals, least)
+
+
+def _holds_nan(table: "pl.DataFrame") -> bool:
+    """Tell whether a sum or a smallest value is not a number."""
+    return any(
+        bool(column.is_nan().any())
+        for column in table.iter_columns()
+        if column.dtype.is_float() and column.name.startswith(("sum:", "sq:", "times:", "least:"))
+    )
 
 
 def _reduce(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["adoption", "counterfactual", "designs", "event_study", "forest", "power_curve"]
 
-_WIDTH = 620
+_WIDTH = 680
 _BLUE, _GREY, _RED = theme.ACCENT, theme.MUTED, theme.POSITIVE
 
 
@@ -70,7 +70,12 @@ def event_study(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLev
     alt = theme.altair()
     kept = [_without_nan(row) for row in rows]
     base = alt.Chart(alt.Data(values=kept)).encode(
-        x=alt.X("event_time:Q", title="periods since the start", axis=alt.Axis(tickMinStep=1))
+        x=alt.X(
+            "event_time:Q",
+            title="periods since the start",
+            axis=alt.Axis(tickMinStep=1),
+            scale=alt.Scale(nice=False, padding=8),
+        )
     )
     effect = alt.Y("band_lower:Q", title="effect, in the unit of the outcome")
     band = base.mark_area(opacity=0.15, color=_BLUE).encode(y=effect, y2="band_upper:Q")
@@ -127,7 +132,12 @@ def adoption(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelM
     """Draw the share of work done the new way, by time since each unit's start."""
     alt = theme.altair()
     base = alt.Chart(alt.Data(values=[_without_nan(row) for row in rows])).encode(
-        x=alt.X("event_time:Q", title="periods since the start", axis=alt.Axis(tickMinStep=1))
+        x=alt.X(
+            "event_time:Q",
+            title="periods since the start",
+            axis=alt.Axis(tickMinStep=1),
+            scale=alt.Scale(nice=False, padding=8),
+        )
     )
     share = alt.Y(
         "ci_lower:Q",

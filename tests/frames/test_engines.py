@@ -222,3 +222,11 @@ def test_rows_without_value_drop_out(hold):
     """Only rows that hold every named column stay."""
     kept = frames.without_missing(hold(ROWS), ("views", "is_appealed"))
     assert frames.aggregate(kept)["n_rows"].to_list() == [3]
+
+
+def test_not_a_number_is_missing_in_products(hold):
+    """A value that is not a number counts as missing in sums and products of every engine."""
+    table = pl.DataFrame({"a": [1.0, float("nan"), 3.0], "b": [2.0, 5.0, None]})
+    row = frames.aggregate(hold(table), sums=("a", "b"), products=[("a", "b")]).row(0, named=True)
+    assert (row["n_rows"], row["n_missing"]) == (3, 2)
+    assert (row["a"], row["b"], row["a__times__b"]) == (4.0, 7.0, 2.0)
