@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-RUNS = 7
+RUNS = 5
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -33,7 +33,6 @@ from rcakit.runner import folders
 from rcakit.runner.execution import Ending, execute, mark_cells_never_run
 from rcakit.runner.folders import Place
 from rcakit.runner.signals import termination_as_interrupt, uninterrupted
-from rcakit.sources.fingerprint import fingerprint
 from rcakit.validation import check_number
 
 __all__ = ["Progress", "Run", "Status", "begun", "mend", "run", "unchanged"]
@@ -371,6 +370,10 @@ def _finished(status: Status, started_at: str) -> dict[str, Any]:
 def _data_fingerprint(values: Mapping[str, Any]) -> str | None:
     """Return a hash of all files that the parameters name; None where any data are elsewhere."""
     texts = [text for value in values.values() for text in _texts(value)]
+    if not texts:
+        return None
+    from rcakit.sources.fingerprint import fingerprint
+
     found = {text: fingerprint(text) for text in dict.fromkeys(texts)}
     source = values.get("source")
     if any("://" in text for text in texts) or (isinstance(source, str) and not found[source]):
