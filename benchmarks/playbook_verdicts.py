@@ -1,6 +1,6 @@
 """Do cohort_gap and quality_drop find what was planted, in every scenario and over many seeds?
 
-    python -m benchmarks.playbook_verdicts [--seeds 40] [--first 1000]
+    python -m benchmarks.playbook_verdicts [--seeds 12] [--first 1000]
 
 Asks the room functions that reach the verdicts of the two playbooks, as the playbooks ask them.
 """
@@ -90,7 +90,7 @@ def rows(n_seeds: int, first: int) -> Iterator[dict[str, object]]:
 def main() -> None:
     """Ask, print and publish."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--first", type=int, default=1000)
     given = parser.parse_args()
     publish(
