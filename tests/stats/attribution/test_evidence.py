@@ -1,0 +1,29 @@
+"""Intervals of what was named for being large."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rcakit.stats.attribution.evidence import widths_after_selection
+
+
+def test_far_effects_keep_usual_interval():
+    """Twenty deviations with a hurdle of five: 1.96 to either side."""
+    tail, hurdle = stats.norm.logsf(20.0), stats.norm.logsf(5.0)
+    assert widths_after_selection(tail, hurdle) == pytest.approx((1.96, 1.96), abs=0.01)
+
+
+def test_close_calls_reach_no_effect():
+    """What only just passed may be nothing, and is never said to be larger than it looks."""
+    at_hurdle = stats.norm.logsf(5.0)
+    inner, outer = widths_after_selection(at_hurdle, at_hurdle)
+    assert (inner, outer) == pytest.approx((5.0, 0.0), abs=0.05)
+
+
+def test_selected_effects_are_covered():
+    """Effects of four deviations that passed a hurdle of four and a half lie inside in 93 % or more."""
+    z = stats.truncnorm(0.5, np.inf, loc=4.0).rvs(300, random_state=0)
+    hurdle = stats.norm.logsf(4.5)
+    widths = [widths_after_selection(stats.norm.logsf(seen), hurdle) for seen in z]
+    covered = [s - inner <= 4.0 <= s + outer for s, (inner, outer) in zip(z, widths, strict=True)]
+    assert np.mean(covered) >= 0.93
