@@ -21,7 +21,13 @@ from typing import Any
 
 import pytest
 
-__all__ = ["PlaybookContract", "PlaybookFile", "PlaybookScenario"]
+__all__ = [
+    "PlaybookContract",
+    "PlaybookFile",
+    "PlaybookScenario",
+    "pytest_addoption",
+    "pytest_collect_file",
+]
 
 _KEYS = {
     "name", "scenario", "size", "rng", "parameters", "status", "must_find", "must_not_claim",
