@@ -25,6 +25,19 @@ _PREFIX = "rcakit-kernel-"
 _OPTIONS = ["--HistoryManager.enabled=False"]
 
 
+# The first thing a kernel does: ask to be killed with the thread that started it, and go if that is
+# dead already. By itself a kernel looks for its parent only once it has started.
+_TIED_TO_PARENT = """
+import os, runpy
+if os.uname().sysname == "Linux":
+    import ctypes, signal
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != int(os.environ["JPY_PARENT_PID"]):
+        os._exit(1)
+runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
+"""
+
+
 class Stop:
     """A way for one thread to end the runs of others."""
 
@@ -181,7 +194,7 @@ def close_event_loop() -> None:
 def _specification() -> Any:
     from jupyter_client.kernelspec import KernelSpec
 
-    command = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher"]
+    command = [sys.executable, "-Xfrozen_modules=off", "-c", _TIED_TO_PARENT]
     return KernelSpec(
         argv=[*command, "-f", "{connection_file}", *_OPTIONS],
         display_name="Python",

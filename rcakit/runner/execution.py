@@ -70,6 +70,8 @@ def execute(
         The notebook could not be saved.
     """
     redactor = Redactor()
+    # At once, before anything is imported or started: whatever happens then, a notebook is kept.
+    _replace(output, playbook.path.read_text("utf-8"))
     with KernelWatch(timeout, redactor=redactor, stop=stop) as watch:
         status, error = _executed(playbook, values, output, watch, progress)
         if watch.has_expired:
