@@ -19,9 +19,9 @@ def _counts(family: str, n: int):
 
 
 def test_quiet_days_stay_quiet():
-    """Ten null tables, at most one named: 1 % each makes two a one-in-200 event (fast sibling)."""
-    verdicts = [result.verdict for _, result in _counts("N0", 10)]
-    assert verdicts.count("no_evidence") >= 9
+    """Fifty null tables, at most two named: at 1 % each, three are a one-in-70 event (fast sibling)."""
+    verdicts = [result.verdict for _, result in _counts("N0", 50)]
+    assert verdicts.count("no_evidence") >= 48
 
 
 def test_core_cause_comes_out():
