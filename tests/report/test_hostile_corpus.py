@@ -236,7 +236,7 @@ def test_templates_stay_text(seen):
 def test_titles_are_tooltips_too(browser, files):
     """A tooltip shows the hostile text as text."""
     visit = Seen(browser, files / "reader.html")
-    visit.page.wait_for_function("document.documentElement.dataset.charts === 'drawn'")
+    visit.page.wait_for_selector("html[data-charts=drawn]", state="attached")
     visit.page.locator("figure.chart svg path[aria-label]").nth(1).hover(force=True)
     visit.page.wait_for_selector("#vg-tooltip-element.visible")
     shown = visit.page.inner_text("#vg-tooltip-element")

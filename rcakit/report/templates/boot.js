@@ -102,21 +102,43 @@
     }
   };
   const isClosed = (figure) => figure.closest("details:not([open])") !== null;
-  const start = async () => {
+  const idle = () =>
+    new Promise((go) => (window.requestIdleCallback ? requestIdleCallback(go, { timeout: 200 }) : setTimeout(go)));
+  const isInView = (figure) => figure.getBoundingClientRect().top < window.innerHeight;
+  const loaded = async () => {
     const library = document.createElement("script");
     library.textContent = await unpacked();
     document.head.append(library);
-    const figures = [...document.querySelectorAll("figure.chart")];
-    for (const figure of figures) if (!isClosed(figure)) await draw(figure);
-    for (const details of document.querySelectorAll("details")) {
-      details.addEventListener("toggle", () => {
-        if (!details.open) return;
-        if (details.classList.contains("data")) tabulate(details);
-        for (const figure of details.querySelectorAll("figure.chart")) if (!isClosed(figure)) draw(figure);
-      });
+  };
+  const answers = () => {
+    document.documentElement.dataset.interactive = "yes";
+    performance.mark("interactive");
+  };
+  // Text first; then the charts that are in view; then, between the reader's own doings, the rest.
+  const start = async () => {
+    const figures = [...document.querySelectorAll("figure.chart")].filter((figure) => !isClosed(figure));
+    const [seen, below] = [figures.filter(isInView), figures.filter((figure) => !isInView(figure))];
+    listen();
+    if (seen.length === 0) answers();
+    await idle();
+    await loaded();
+    for (const figure of seen) await draw(figure);
+    if (seen.length > 0) answers();
+    for (const figure of below) {
+      await idle();
+      await draw(figure);
     }
     document.documentElement.dataset.charts = "drawn";
     performance.mark("drawn");
   };
-  start();
+  const listen = () => {
+    for (const details of document.querySelectorAll("details")) {
+      details.addEventListener("toggle", () => {
+        if (!details.open) return;
+        if (details.classList.contains("data")) tabulate(details);
+        for (const figure of details.querySelectorAll("figure.chart")) if (!isClosed(figure)) ready.then(() => draw(figure));
+      });
+    }
+  };
+  const ready = start();
 })();
