@@ -1,6 +1,7 @@
 """Which files lie in ``data_samples/``, and what do their columns mean?"""
 
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -23,8 +24,8 @@ SAMPLE_SIZES = {
     "apparent_disparity": "tiny",
 }
 
-# Changed processes ship one table each, as small as can be.
-TRIAL_SAMPLES = {"users_split": "small", "waves_with_effect": "small"}
+# Stories of other worlds, whose truth has a shape of its own and lies beside their tables.
+OTHER_SAMPLES = {"users_split": "small", "waves_with_effect": "small", "abuse_rings": "tiny"}
 
 _FILES = {
     "reports": "reports.parquet",
@@ -34,6 +35,9 @@ _FILES = {
     "decisions": "decisions.parquet",
     "ratings": "ratings.parquet",
     "quality_weeks": "quality_weeks.csv",
+}
+_OTHER_FILES = {
+    name: f"{name}.parquet" for name in ("users", "team_weeks", "attributes", "engagement")
 }
 _WITH_ACCOUNTS = "app_release_report_bug"
 
@@ -64,22 +68,15 @@ def write_samples(folder: str | Path) -> None:
         scenario: make(scenario, size=size, rng=SEED) for scenario, size in SAMPLE_SIZES.items()
     }
     for scenario, sample in samples.items():
-        _write_tables(sample, root / scenario, with_accounts=scenario == _WITH_ACCOUNTS)
+        is_left_out = {"accounts"} if scenario != _WITH_ACCOUNTS else set()
+        _write_tables(sample, root / scenario, _FILES, leave_out=is_left_out)
     truth = {scenario: sample.truth for scenario, sample in samples.items()}
     _write_text(root / "truth.json", json.dumps(truth, indent=2) + "\n")
-    _write_trials(root)
+    for scenario, size in OTHER_SAMPLES.items():
+        sample = make(scenario, size=size, rng=SEED)
+        _write_tables(sample, root / scenario, _OTHER_FILES)
+        _write_text(root / scenario / "truth.json", json.dumps(sample.truth, indent=2) + "\n")
     _write_text(root / "README.md", data_dictionary())
-
-
-def _write_trials(root: Path) -> None:
-    """Write the tables of changed processes, and their truth."""
-    samples = {name: make(name, size=size, rng=SEED) for name, size in TRIAL_SAMPLES.items()}
-    for scenario, sample in samples.items():
-        table = sample.truth["columns"]["table"]
-        (root / scenario).mkdir(exist_ok=True)
-        _write_table(sample.tables[table], root / scenario / f"{table}.parquet")
-    truth = {scenario: sample.truth for scenario, sample in samples.items()}
-    _write_text(root / "process_changes.json", json.dumps(truth, indent=2) + "\n")
 
 
 def data_dictionary() -> str:
@@ -88,18 +85,21 @@ def data_dictionary() -> str:
         seed=SEED,
         scenarios="\n".join(_scenario_row(name) for name in SAMPLE_SIZES),
         tables="\n\n".join(_table_section(name, TABLES[name]) for name in _FILES),
-        trials="\n".join(
-            f"| `{name}` | `{make(name, size='tiny').truth['columns']['table']}.parquet` | {scenarios()[name]} |"
-            for name in TRIAL_SAMPLES
-        ),
+        others="\n".join(_other_row(name) for name in OTHER_SAMPLES),
     )
 
 
-def _write_tables(sample: Dataset, folder: Path, *, with_accounts: bool) -> None:
-    """Write the tables of one scenario, each in its format."""
+def _write_tables(
+    sample: Dataset,
+    folder: Path,
+    files: Mapping[str, str],
+    *,
+    leave_out: Collection[str] = (),
+) -> None:
+    """Write the tables of one scenario that have a file, each in its format."""
     folder.mkdir(exist_ok=True)
-    for name, file_name in _FILES.items():
-        if name in sample.tables and (name != "accounts" or with_accounts):
+    for name, file_name in files.items():
+        if name in sample.tables and name not in leave_out:
             _write_table(sample.tables[name], folder / file_name)
 
 
@@ -119,6 +119,13 @@ def _write_text(path: Path, text: str) -> None:
 def _scenario_row(name: str) -> str:
     """Describe one scenario as a row of a Markdown table."""
     return f"| `{name}` | {SAMPLE_SIZES[name]} | {scenarios()[name]} |"
+
+
+def _other_row(name: str) -> str:
+    """Describe a story of another world as a row of a Markdown table."""
+    tables = make(name, size="tiny").tables
+    files = ", ".join(f"`{file}`" for table, file in _OTHER_FILES.items() if table in tables)
+    return f"| `{name}` | {OTHER_SAMPLES[name]} | {files} | {scenarios()[name]} |"
 
 
 def _table_section(name: str, table: ModuleType) -> str:
@@ -186,15 +193,16 @@ Entries of the change log that are neither cause, fix nor decoy are routine: app
 least three weeks before the end. They did nothing to the number of reports either; a new app version only takes over
 from the old one.
 
-## Changed processes
+## Other worlds
 
-Two folders hold one table each of a process that was changed, for the playbooks `process_change` and
-`policy_rollout`. `process_changes.json` says how the change came (`design`), what a good analysis concludes
-(`verdict`), the factor on the outcome (`effect`), and which column plays which part (`columns`).
+A changed process for each of the playbooks `process_change` and `policy_rollout`, and a platform for `abuse_rings`.
+Each folder has its own `truth.json`. For a process it says how the change came (`design`), what a good analysis
+concludes (`verdict`), the factor on the outcome (`effect`), and which column plays which part (`columns`); for a
+platform the planted `rings` with their accounts.
 
-| folder | table | what happened |
-|---|---|---|
-{trials}
+| folder | size | tables | what happened |
+|---|---|---|---|
+{others}
 
 ## Tables
 

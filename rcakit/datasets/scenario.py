@@ -20,8 +20,6 @@ Measure: TypeAlias = Literal[
 # A cause that acts from the first day to the last, whatever the size.
 ALWAYS_FIRST_DAY, ALWAYS_HOURS = -4_000, 4_000 * 24
 
-REVIEW_TABLES = ("decisions", "ratings", "quality_weeks", "change_log")
-
 
 @dataclass(frozen=True, slots=True)
 class Change:

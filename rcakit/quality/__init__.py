@@ -17,7 +17,7 @@ from rcakit.quality.drop import explain_drop
 from rcakit.quality.drop_result import DropResult
 from rcakit.quality.process import CapabilityResult, ParetoResult, capability, pareto
 from rcakit.quality.raters import AgreementResult, agreement
-from rcakit.quality.shared import SharedErrorResult, shared_error
+from rcakit.quality.shared_error_alarm import SharedErrorResult, shared_error
 from rcakit.quality.units import FunnelResult, funnel
 
 __all__ = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from rcakit import frames, wording
 from rcakit.findings import Finding, withheld
 from rcakit.quality.drop_changes import LoggedChange
+from rcakit.quality.shared_error_alarm import MEASURES
 from rcakit.results import Record, Result
 
 if TYPE_CHECKING:
@@ -92,16 +93,7 @@ class DropResult(Result):
     library: frames.Library
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        "measures": {
-            "measure": "String",
-            "before": "Float64",
-            "after": "Float64",
-            "effect": "Float64",
-            "effect_ci_lower": "Float64",
-            "effect_ci_upper": "Float64",
-            "n_before": "Int64",
-            "n_after": "Int64",
-        },
+        "measures": MEASURES,
         "segments": {
             "segment": "String",
             "family": "String",

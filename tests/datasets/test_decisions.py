@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 from rcakit.datasets import Dataset, make
 from rcakit.datasets.catalogue import SCENARIOS
-from rcakit.datasets.scenario import REVIEW_TABLES
+from rcakit.datasets.review_work import REVIEW_TABLES
 from rcakit.datasets.sizes import SIZES
 from rcakit.datasets.tables import TABLES, change_log
 from rcakit.datasets.world import World

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from rcakit.datasets import scenarios, write_samples
-from rcakit.datasets.samples import SAMPLE_SIZES, TRIAL_SAMPLES
+from rcakit.datasets.samples import OTHER_SAMPLES, SAMPLE_SIZES
 from rcakit.datasets.tables import TABLES
 
 SAMPLES = Path(__file__).parents[2] / "data_samples"
@@ -46,10 +46,10 @@ def test_samples_cover_their_list():
     """Every scenario that ships has a folder and a truth."""
     truth = json.loads((SAMPLES / "truth.json").read_text(encoding="utf-8"))
     folders = {path.name for path in SAMPLES.iterdir() if path.is_dir()}
-    trials = json.loads((SAMPLES / "process_changes.json").read_text(encoding="utf-8"))
+    others = {path.parent.name for path in SAMPLES.glob("*/truth.json")}
     assert set(truth) == set(SAMPLE_SIZES)
-    assert set(trials) == set(TRIAL_SAMPLES)
-    assert set(truth) | set(trials) == folders
+    assert others == set(OTHER_SAMPLES)
+    assert set(truth) | others == folders
     assert folders <= set(scenarios())
 
 

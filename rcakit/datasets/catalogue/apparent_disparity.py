@@ -1,6 +1,7 @@
 """One region waits longer because its cases are of slower policies, and for no other reason."""
 
-from rcakit.datasets.scenario import ALWAYS_FIRST_DAY, ALWAYS_HOURS, REVIEW_TABLES, Cause, Scenario
+from rcakit.datasets.review_work import REVIEW_TABLES
+from rcakit.datasets.scenario import ALWAYS_FIRST_DAY, ALWAYS_HOURS, Cause, Scenario
 
 SCENARIO = Scenario(
     name="apparent_disparity",

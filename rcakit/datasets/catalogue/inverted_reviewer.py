@@ -1,6 +1,7 @@
 """One rater swaps the labels, too few to move the accuracy of all."""
 
-from rcakit.datasets.scenario import ALWAYS_FIRST_DAY, ALWAYS_HOURS, REVIEW_TABLES, Cause, Scenario
+from rcakit.datasets.review_work import REVIEW_TABLES
+from rcakit.datasets.scenario import ALWAYS_FIRST_DAY, ALWAYS_HOURS, Cause, Scenario
 
 SCENARIO = Scenario(
     name="inverted_reviewer",

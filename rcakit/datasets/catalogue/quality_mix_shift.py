@@ -1,6 +1,7 @@
 """Accuracy fell because the work got harder: at equal work nobody got worse."""
 
-from rcakit.datasets.scenario import REVIEW_TABLES, Cause, Change, Decoy, Scenario
+from rcakit.datasets.review_work import REVIEW_DECOYS, REVIEW_TABLES
+from rcakit.datasets.scenario import Cause, Change, Scenario
 
 SCENARIO = Scenario(
     name="quality_mix_shift",
@@ -22,15 +23,6 @@ SCENARIO = Scenario(
             measure="hard_share",
         ),
     ),
-    decoys=(
-        Decoy(
-            Change(-30, "09:30", "ui", "Review tool 5.2 released", {}),
-            "right time, but it touched everybody, every policy and every audit",
-        ),
-        Decoy(
-            Change(-6, "22:00", "staffing", "Night shift at Alder doubled", {"site": "Alder"}),
-            "three weeks too late, and Alder is like the others",
-        ),
-    ),
+    decoys=REVIEW_DECOYS,
     tables=REVIEW_TABLES,
 )

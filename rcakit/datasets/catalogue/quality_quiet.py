@@ -1,20 +1,12 @@
 """Nothing happened to quality: the right answer is that there is nothing to explain."""
 
-from rcakit.datasets.scenario import REVIEW_TABLES, Change, Decoy, Scenario
+from rcakit.datasets.review_work import REVIEW_DECOYS, REVIEW_TABLES
+from rcakit.datasets.scenario import Scenario
 
 SCENARIO = Scenario(
     name="quality_quiet",
     description="Nothing happens to quality.",
     verdict="no_drop",
-    decoys=(
-        Decoy(
-            Change(-30, "09:30", "ui", "Review tool 5.2 released", {}),
-            "right time, but it touched everybody, every policy and every audit",
-        ),
-        Decoy(
-            Change(-6, "22:00", "staffing", "Night shift at Alder doubled", {"site": "Alder"}),
-            "three weeks too late, and Alder is like the others",
-        ),
-    ),
+    decoys=REVIEW_DECOYS,
     tables=REVIEW_TABLES,
 )

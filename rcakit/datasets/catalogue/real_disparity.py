@@ -1,6 +1,7 @@
 """One region waits longer, and still does at equal case mix."""
 
-from rcakit.datasets.scenario import ALWAYS_FIRST_DAY, ALWAYS_HOURS, REVIEW_TABLES, Cause, Scenario
+from rcakit.datasets.review_work import REVIEW_TABLES
+from rcakit.datasets.scenario import ALWAYS_FIRST_DAY, ALWAYS_HOURS, Cause, Scenario
 
 SCENARIO = Scenario(
     name="real_disparity",

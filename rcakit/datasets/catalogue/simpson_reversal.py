@@ -1,6 +1,7 @@
 """A site looks worse than the others and is better: it is sent the hard work."""
 
-from rcakit.datasets.scenario import ALWAYS_FIRST_DAY, ALWAYS_HOURS, REVIEW_TABLES, Cause, Scenario
+from rcakit.datasets.review_work import REVIEW_TABLES
+from rcakit.datasets.scenario import ALWAYS_FIRST_DAY, ALWAYS_HOURS, Cause, Scenario
 
 SCENARIO = Scenario(
     name="simpson_reversal",

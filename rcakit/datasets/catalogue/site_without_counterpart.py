@@ -1,6 +1,7 @@
 """One site has no counterpart at equal work: the right answer is "cannot tell"."""
 
-from rcakit.datasets.scenario import ALWAYS_FIRST_DAY, ALWAYS_HOURS, REVIEW_TABLES, Cause, Scenario
+from rcakit.datasets.review_work import REVIEW_TABLES
+from rcakit.datasets.scenario import ALWAYS_FIRST_DAY, ALWAYS_HOURS, Cause, Scenario
 
 SCENARIO = Scenario(
     name="site_without_counterpart",

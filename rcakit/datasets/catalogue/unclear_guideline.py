@@ -1,6 +1,7 @@
 """Accuracy fell in one policy at all sites alike: the guideline, not the reviewers."""
 
-from rcakit.datasets.scenario import REVIEW_TABLES, Cause, Change, Decoy, Scenario
+from rcakit.datasets.review_work import REVIEW_DECOYS, REVIEW_TABLES
+from rcakit.datasets.scenario import Cause, Change, Scenario
 
 SCENARIO = Scenario(
     name="unclear_guideline",
@@ -24,15 +25,6 @@ SCENARIO = Scenario(
             measure="error",
         ),
     ),
-    decoys=(
-        Decoy(
-            Change(-30, "09:30", "ui", "Review tool 5.2 released", {}),
-            "right time, but it touched everybody, every policy and every audit",
-        ),
-        Decoy(
-            Change(-6, "22:00", "staffing", "Night shift at Alder doubled", {"site": "Alder"}),
-            "three weeks too late, and Alder is like the others",
-        ),
-    ),
+    decoys=REVIEW_DECOYS,
     tables=REVIEW_TABLES,
 )

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
-__all__ = ["SharedErrorResult", "shared_error"]
+__all__ = ["MEASURES", "SharedErrorResult", "shared_error"]
+
+# A measure before and after.
+MEASURES: Mapping[str, str] = {
+    "measure": "String",
+    "before": "Float64",
+    "after": "Float64",
+    "effect": "Float64",
+    "effect_ci_lower": "Float64",
+    "effect_ci_upper": "Float64",
+    "n_before": "Int64",
+    "n_after": "Int64",
+}
 
 Floats = npt.NDArray[np.float64]
 Verdict = Literal["shared_error", "quality_fell", "no_alarm", "cannot_tell"]
@@ -54,18 +66,7 @@ class SharedErrorResult(Result):
     margin: float
     library: frames.Library
 
-    tables: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        "measures": {
-            "measure": "String",
-            "before": "Float64",
-            "after": "Float64",
-            "effect": "Float64",
-            "effect_ci_lower": "Float64",
-            "effect_ci_upper": "Float64",
-            "n_before": "Int64",
-            "n_after": "Int64",
-        }
-    }
+    tables: ClassVar[Mapping[str, Mapping[str, str]]] = {"measures": MEASURES}
 
     def to_records(self, table: str | None = None) -> list[Record]:
         """Return the rows ``agreement`` and ``overturn``."""
