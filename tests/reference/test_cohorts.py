@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy import special
 
 from rcakit import cohorts
 from rcakit.stats import standardisation, weighting
 
 DATA = Path(__file__).parent / "data"
+WELCH_FREEDOM = 307.13  # degrees of freedom of the trial's Welch test
 COVARIATES = ("age", "educ", "race", "married", "nodegree", "re74", "re75")
 
 
@@ -47,7 +49,7 @@ def test_lalonde_balance_before_weighting(lalonde, covariate, level, expected):
 
 
 def test_lalonde_propensity_and_weighting():
-    """Mean propensities .5774 and .1822, distance 1.7941, plain weighting 1214.07."""
+    """Mean propensities .5774 and .1822, distance 1.7941, plain weighting 1214.07 (HC1 825.40)."""
     rows = pl.read_csv(DATA / "lalonde.csv")
     x = np.column_stack(
         [
@@ -65,6 +67,11 @@ def test_lalonde_propensity_and_weighting():
     assert distance == pytest.approx(1.7941, abs=5e-5)
     weighted = y[treated].mean() - np.average(y[~treated], weights=fitted.weight[~treated])
     assert weighted == pytest.approx(1214.07, abs=6e-3)
+    w, own = fitted.weight, np.where(treated, y[treated].mean(), y[treated].mean() - weighted)
+    apart = [
+        np.sum((w * (y - own))[side] ** 2) / w[side].sum() ** 2 for side in (treated, ~treated)
+    ]
+    assert np.sqrt(sum(apart) * 614 / 612) == pytest.approx(825.40, abs=5e-3)
 
 
 def nsw(name: str) -> pl.DataFrame:
@@ -81,6 +88,9 @@ def test_experimental_workers_differ_by_1794():
     assert row["effect"] == pytest.approx(1794.34, abs=5e-3)
     assert row["pvalue"] == pytest.approx(0.00789, abs=5e-6)
     interval = (row["effect_ci_lower"], row["effect_ci_upper"])
+    error = (row["effect"] - row["effect_ci_lower"]) / special.stdtrit(WELCH_FREEDOM, 0.975)
+    assert error == pytest.approx(671.00, abs=6e-3)
+    assert row["effect"] / error == pytest.approx(2.674, abs=5e-4)
     # the published bounds come from single precision, in which the upper is 3114.6753
     assert interval == pytest.approx((474.01, 3114.68), abs=6e-3)
 
@@ -97,6 +107,79 @@ def test_survey_workers_differ_by_minus_8498():
     assert row["effect"] == pytest.approx(-8497.52, abs=6e-3)
     assert row["adjusted_effect_ci_lower"] < 1794.34 < row["adjusted_effect_ci_upper"]
     assert "of 15" in found.caveats[0]  # the survey weighs as few workers
+
+
+def survey_weighted(*, wraps: bool, trim: float = 0.0) -> weighting.Adjustment:
+    """Weigh the survey to the trained workers by Cunningham's logit of powers (Mixtape, ch. 5)."""
+    trial, survey = nsw("nsw_mixtape"), nsw("cps_mixtape")
+    rows = pl.concat([trial.filter(pl.col("treat") == 1), survey], how="vertical_relaxed")
+    whole = np.int8 if wraps else np.float64
+    age, educ = (rows[name].to_numpy().astype(whole) for name in ("age", "educ"))
+    plain = ["black", "hisp", "marr", "nodegree", "re74", "re75"]
+    terms = np.column_stack(
+        [age, age**2, age**3, educ, educ**2, educ * rows["re74"].to_numpy()]
+        + [rows[name].to_numpy() for name in plain]
+        + [rows[name].to_numpy() == 0 for name in ("re74", "re75")]
+    ).astype(np.float64)
+    design = np.column_stack([np.ones(len(terms)), (terms - terms.mean(0)) / terms.std(0)])
+    fitted, kept = weighting.adjust(design, rows["treat"].to_numpy() == 1, trim=trim)
+    earned = rows["re78"].to_numpy().astype(np.float64)[kept]
+    return fitted, earned
+
+
+def weighted_difference(*, wraps: bool, trim: float = 0.0) -> float:
+    """Return the mean of trained workers less the weighted mean of the survey."""
+    fitted, earned = survey_weighted(wraps=wraps, trim=trim)
+    treated = fitted.in_cohort
+    other = np.average(earned[~treated], weights=fitted.weight[~treated])
+    return float(earned[treated].mean() - other)
+
+
+@pytest.mark.parametrize(("trim", "expected"), [(0.0, 1494.6), (0.1, 2291.6)])
+def test_survey_weighted_as_first_computed(trim, expected):
+    """The first figures took powers of 8-bit ages, which wrap at 128 (50 squared is -60)."""
+    assert weighted_difference(wraps=True, trim=trim) == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize(("trim", "expected"), [(0.0, 1782.21), (0.1, 2741.13)])
+def test_survey_weighted_with_true_powers(trim, expected):
+    """With true powers statsmodels 0.15 (Logit, then numpy.average) gives 1782.21 and 2741.13."""
+    assert weighted_difference(wraps=False, trim=trim) == pytest.approx(expected, abs=5e-3)
+
+
+def regression(outcome: np.ndarray, columns: np.ndarray) -> tuple[float, dict[str, float]]:
+    """Return the slope of the first column and its plain, HC1 and HC2 errors."""
+    x = np.column_stack([columns, np.ones(len(columns))])
+    bread = np.linalg.pinv(x.T @ x)
+    slope = bread @ x.T @ outcome
+    square = (outcome - x @ slope) ** 2
+    spare = len(x) - x.shape[1]
+    lever = np.einsum("ij,jk,ik->i", x, bread, x)
+    meat = {
+        "plain": (x.T @ x) * square.sum() / spare,
+        "HC1": (x.T * square) @ x * len(x) / spare,
+        "HC2": (x.T * (square / (1 - lever))) @ x,
+    }
+    return slope[0], {name: (bread @ part @ bread)[0, 0] ** 0.5 for name, part in meat.items()}
+
+
+def test_regressions_beside_our_effects():
+    """Our copies give the figures of plain regression: 1794, 1676.34, 699.13 and 1548.24."""
+    names = ["treat", "age", "educ", "black", "hisp", "marr", "nodegree", "re74", "re75"]
+    trial = nsw("nsw_mixtape").with_columns(pl.col([*names, "re78"]).cast(pl.Float64))
+    survey = nsw("cps_mixtape").with_columns(pl.col([*names, "re78"]).cast(pl.Float64))
+    both = pl.concat([trial.filter(pl.col("treat") == 1), survey])
+    tables = ((trial, names[:1], 1794.34, "plain", 632.85), (trial, names, 1676.34, "HC2", 677.05),
+              (both, names, 699.13, "HC1", 616.65))  # fmt: skip
+    for rows, columns, effect, kind, error in tables:
+        slope, errors = regression(rows["re78"].to_numpy(), rows.select(columns).to_numpy())
+        assert (slope, errors[kind]) == pytest.approx((effect, error), abs=6e-3)
+    rows = pl.read_csv(DATA / "lalonde.csv").with_columns(
+        black=pl.col("race") == "black", hispan=pl.col("race") == "hispan"
+    )
+    names = ["treat", "age", "educ", "black", "hispan", "married", "nodegree", "re74", "re75"]
+    x = rows.select(pl.col(names).cast(pl.Float64)).to_numpy()
+    assert regression(rows["re78"].to_numpy(), x)[0] == pytest.approx(1548.24, abs=5e-3)
 
 
 def test_cubic_propensity_finds_its_maximum():

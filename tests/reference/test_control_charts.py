@@ -106,32 +106,6 @@ def test_dyed_cloth_u_limits():
         assert upper[area] == pytest.approx(bound, abs=5e-7)
 
 
-def test_health_service_prime_limits():
-    """Laney's limits from the published centre and sigma_z are those qicharts2 prints."""
-    share, cases = 0.95289971, 280_443
-    sigma = np.sqrt(share * (1 - share) / cases)
-    assert share - 3 * sigma == pytest.approx(0.95169956, abs=1e-8)
-    assert share + 3 * sigma == pytest.approx(0.95409986, abs=1e-8)
-    assert share - 3 * 10.64042 * sigma == pytest.approx(0.94012964, abs=1e-8)
-    plain = control_limits.Limits(*(np.full(2, x) for x in (share, share, 0, 1, sigma)))
-    wide = control_limits.laney_limits(
-        plain_with_sigma_z(plain, 10.64042), np.ones(2, dtype=bool), ceiling=1.0
-    )
-    assert wide.upper[0] == pytest.approx(0.96566978, abs=1e-8)
-
-
-def plain_with_sigma_z(limits: control_limits.Limits, sigma_z: float) -> control_limits.Limits:
-    """Return two points whose moving range is the one that gives this sigma_z."""
-    step = sigma_z * 1.128 * limits.sigma[0]
-    return control_limits.Limits(
-        np.array([limits.center[0], limits.center[0] + step]),
-        limits.center,
-        limits.lower,
-        limits.upper,
-        limits.sigma,
-    )
-
-
 @pytest.mark.parametrize(
     ("constant", "size", "expected"),
     [
