@@ -83,13 +83,10 @@ def raw_intervals(repeats: int, rng: np.random.Generator) -> list[Row]:
 
 def adjusted_kinds(repeats: int, rng: np.random.Generator) -> list[Row]:
     """Cover the true adjusted difference of shares, ratios and medians, and with clusters."""
-    names = ("is_late", "errors / decisions", "hours quantile 0.5")
-    hits = dict.fromkeys((*names, "clustered"), 0)
+    names = ("is_late", "errors / decisions", "hours quantile 0.5", "hours quantile 0.9")
+    hits = dict.fromkeys((*names, "clustered mean", "clustered quantile 0.5"), 0)
     truth = {"is_late": 0.1, "errors / decisions": 0.02}
-    big = rng.normal(1.0, 1.0, 2_000_000)  # the cohort's covariate
-    noise = rng.normal(size=big.size)
-    truth["hours quantile 0.5"] = 0.3
-    del noise
+    truth |= dict.fromkeys(names[2:], 0.3)  # hours are shifted
     for _ in range(repeats):
         group = np.repeat([False, True], [600, 400])
         hard = rng.normal(np.where(group, 1.0, 0.3), 1.0)
@@ -110,7 +107,7 @@ def adjusted_kinds(repeats: int, rng: np.random.Generator) -> list[Row]:
             cohort="cohort",
             reference="old",
             adjust_for="hard",
-            outcomes=["is_late", ("errors", "decisions"), ("hours", 0.5)],
+            outcomes=["is_late", ("errors", "decisions"), ("hours", 0.5), ("hours", 0.9)],
         )
         for row in found.to_records():
             name = row["outcome"]
@@ -120,10 +117,11 @@ def adjusted_kinds(repeats: int, rng: np.random.Generator) -> list[Row]:
         site = rng.integers(0, 60, 1000)
         shared = rng.normal(size=60)[site] + 0.3 * (site % 2) + rng.normal(size=1000)
         clustered = pl.DataFrame({"cohort": site % 2, "site": site, "y": shared})
-        row = cohorts.compare(
-            clustered, cohort="cohort", reference=0, outcomes="y", cluster="site"
-        ).to_records()[0]
-        hits["clustered"] += row["effect_ci_lower"] <= 0.3 <= row["effect_ci_upper"]
+        found = cohorts.compare(
+            clustered, cohort="cohort", reference=0, outcomes=["y", ("y", 0.5)], cluster="site"
+        )
+        for name, row in zip(list(hits)[-2:], found.to_records(), strict=True):
+            hits[name] += row["effect_ci_lower"] <= 0.3 <= row["effect_ci_upper"]
     return [
         _coverage(f"adjusted or clustered effect, {name}", n / repeats, repeats)
         for name, n in hits.items()

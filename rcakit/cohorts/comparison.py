@@ -1,5 +1,6 @@
 """Who differs in which outcome, once like is compared with like?"""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -94,9 +95,9 @@ def compare(
     The adjusted effect is doubly robust: right if the propensity model or the outcome model is.
     It needs every confounder to be in ``adjust_for``; the E-value says how strong one that is not
     there would have to be. Do not adjust for what the cohort itself changes (handling time when
-    comparing vendors): that hides the effect. Quantiles are weighted only. ``rate_effect`` and
-    ``mix_effect`` split the raw effect symmetrically (Kitagawa; Oaxaca–Blinder), so
-    ``rate_effect`` is close to the adjusted effect but holds the average mix.
+    comparing vendors): that hides the effect. ``rate_effect`` and ``mix_effect`` split the raw
+    effect symmetrically (Kitagawa; Oaxaca–Blinder), so ``rate_effect`` is close to the adjusted
+    effect but holds the average mix.
 
     References
     ----------
@@ -127,14 +128,14 @@ def compare(
     names, reference_name = _cohorts(rows, cohort, reference, min_cell)
     encoded = encode(rows, covariates, min_cell=min_cell)
     caveats += list(encoded.caveats)
-    label = rows[cohort].to_numpy()
-    is_reference = label == reference_name
+    label = rows[cohort]
+    is_reference = (label == reference_name).to_numpy()
     design = encoded.design()
     found: list[Record] = []
     overlap: list[Record] = []
     balance: list[Record] = []
     for name in names:
-        at = np.flatnonzero(is_reference | (label == name))
+        at = np.flatnonzero(is_reference | (label == name).to_numpy())
         in_cohort = ~is_reference[at]
         if in_cohort.sum() < min_cell:
             found += [suppressed(title, name, int(in_cohort.sum())) for title, _, _ in wanted]
@@ -164,6 +165,7 @@ def compare(
             )
             for title, kind, columns in wanted
         ]
+        caveats += _too_coarse(found[-len(wanted) :], wanted)
     adjust = holm if correction == "holm" else benjamini_hochberg
     qvalues = adjust([row["pvalue"] for row in found])
     table = tuple(row | {"qvalue": float(q)} for row, q in zip(found, qvalues, strict=True))
@@ -181,6 +183,18 @@ def compare(
         confidence_level=confidence_level,
         library=frames.library(data),
     )
+
+
+def _too_coarse(
+    rows: Sequence["Record"], wanted: Sequence[tuple[str, Kind, tuple[Any, ...]]]
+) -> list[str]:
+    """Say which quantiles have no interval because their values are tied."""
+    return [
+        f"{wording.visible(title)} has no interval: too many rows hold that one value. Compare the "
+        "share of rows above a value instead."
+        for row, (title, kind, _) in zip(rows, wanted, strict=True)
+        if kind == "quantile" and math.isnan(row["effect_ci_lower"]) and not math.isnan(row["mean"])
+    ]
 
 
 def _outcomes(

@@ -52,13 +52,16 @@ class Covariates:
         in the thousandths.
         """
         used = np.flatnonzero(~self.is_base)
-        design = np.empty((self.columns.shape[0], used.size + 1))
+        # one column after the other in memory, as they are made and read
+        design = np.empty((self.columns.shape[0], used.size + 1), order="F")
         design[:, 0] = 1.0
         for place, i in enumerate(used, start=1):
             column = self.columns[:, i]
-            if not self.is_binary[i] and (spread := float(column.std())) > 0:
-                column = (column - column.mean()) / spread
-            design[:, place] = column
+            if self.is_binary[i] or not (spread := float(column.std())) > 0:
+                design[:, place] = column
+                continue
+            np.subtract(column, column.mean(), out=design[:, place])
+            design[:, place] /= spread
         return design
 
 
@@ -100,9 +103,8 @@ def encode(rows: "pl.DataFrame", names: Sequence[str], *, min_cell: int) -> Cova
             base.append(is_base)
             binary.append(is_binary)
         caveats += said
-    columns = np.column_stack(parts) if parts else np.empty((rows.height, 0))
     return Covariates(
-        columns,
+        np.array(parts).T if parts else np.empty((rows.height, 0)),
         tuple(labels),
         np.array(base, dtype=np.bool_),
         np.array(binary, dtype=np.bool_),

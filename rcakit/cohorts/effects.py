@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from rcakit.cohorts.result import CohortResult
 from rcakit.results import Record
 from rcakit.stats import weighting
 from rcakit.stats.influence import difference_interval
 from rcakit.stats.proportions import newcombe_difference, normal_quantile
+from rcakit.stats.quantile_effects import adjusted_quantiles, raw_quantiles
 
 __all__ = ["Kind", "Pair", "compared", "suppressed"]
 
@@ -115,9 +115,7 @@ def _raw(
     kind: Kind, values: list[Any], group: Flags, cluster: npt.NDArray[Any] | None, level: float
 ) -> tuple[float, float, float, float, float, float]:
     """Return both means, their difference, its interval and p-value, as the groups are."""
-    if kind == "quantile":
-        return _raw_quantile(values, group, level)
-    mean, other, influence = _raw_influence(kind, values, group)
+    mean, other, influence = _raw_influence(kind, values, group, level)
     low, high, pvalue = difference_interval(
         mean - other,
         influence,
@@ -137,7 +135,11 @@ def _raw(
     return mean, other, mean - other, low, high, pvalue
 
 
-def _raw_influence(kind: Kind, values: list[Any], group: Flags) -> tuple[float, float, Floats]:
+def _raw_influence(
+    kind: Kind, values: list[Any], group: Flags, level: float
+) -> tuple[float, float, Floats]:
+    if kind == "quantile":
+        return raw_quantiles(values[0], group, values[1], z=normal_quantile(level))
     top, n = values[0], group.size
     bottom = values[1] if kind == "ratio" else np.ones(n)
     means, scale = [], []
@@ -159,20 +161,13 @@ def _adjusted(
     level: float,
 ) -> tuple[float, float, float, float]:
     """Return the adjusted effect with interval and p-value."""
-    if kind == "quantile":
-        return _adjusted_quantile(values, fitted, level)
-    mean, other, own, others, pull = weighting.adjusted_influence(fitted, values[0])
-    if kind == "ratio":
-        base, other_base, own_base, others_base, _ = weighting.adjusted_influence(fitted, values[1])
-        if min(base, other_base) <= 0:
-            return (math.nan,) * 4
-        mean, other = mean / base, other / other_base
-        own, others = (own - mean * own_base) / base, (others - other * others_base) / other_base
-        pull = pull * values[1]
+    mean, other, moved, pull = _adjusted_influence(kind, values, fitted, level)
+    if math.isnan(mean):
+        return (math.nan,) * 4
     effect = mean - other
     low, high, pvalue = difference_interval(
         effect,
-        own - others,
+        moved,
         pull,
         fitted.in_cohort,
         cluster=cluster,
@@ -182,31 +177,21 @@ def _adjusted(
     return effect, low, high, pvalue
 
 
-def _raw_quantile(
-    values: list[Any], group: Flags, level: float
-) -> tuple[float, float, float, float, float, float]:
-    z = normal_quantile(level)
-    (mean, error), (other, other_error) = (
-        weighting.weighted_quantile(values[0][side], np.ones(side.sum()), values[1], z=z)
-        for side in (group, ~group)
-    )
-    return mean, other, *_normal(mean - other, math.hypot(error, other_error), z)
-
-
-def _adjusted_quantile(
-    values: list[Any], fitted: weighting.Adjustment, level: float
-) -> tuple[float, float, float, float]:
-    z = normal_quantile(level)
-    (mean, error), (other, other_error) = (
-        weighting.weighted_quantile(values[0][side], fitted.weight[side], values[1], z=z)
-        for side in (fitted.in_cohort, ~fitted.in_cohort)
-    )
-    return _normal(mean - other, math.hypot(error, other_error), z)
-
-
-def _normal(effect: float, error: float, z: float) -> tuple[float, float, float, float]:
-    pvalue = float(2 * special.ndtr(-abs(effect) / error)) if error > 0 else math.nan
-    return effect, effect - z * error, effect + z * error, pvalue
+def _adjusted_influence(
+    kind: Kind, values: list[Any], fitted: weighting.Adjustment, level: float
+) -> tuple[float, float, Floats, Floats]:
+    """Return both levels at equal mix, how rows move their difference, and their pull."""
+    if kind == "quantile":
+        return adjusted_quantiles(fitted, values[0], values[1], z=normal_quantile(level))
+    mean, other, own, others, pull = weighting.adjusted_influence(fitted, values[0])
+    if kind == "mean":
+        return mean, other, own - others, pull
+    base, other_base, own_base, others_base, _ = weighting.adjusted_influence(fitted, values[1])
+    if min(base, other_base) <= 0:
+        return math.nan, math.nan, own, pull
+    mean, other = mean / base, other / other_base
+    own, others = (own - mean * own_base) / base, (others - other * others_base) / other_base
+    return mean, other, own - others, pull * values[1]
 
 
 def _split(
@@ -245,9 +230,17 @@ def _risk_ratio(
         return tuple(  # type: ignore[return-value]
             max(base + bound, 0.0) / base if base > 0 else math.nan for bound in (effect, low, high)
         )
-    spread = math.sqrt((np.var(x[group], ddof=1) + np.var(x[~group], ddof=1)) / 2)
+    inside = group.astype(np.float64)
+    spread = math.sqrt((_variance(x, inside) + _variance(x, 1.0 - inside)) / 2)
     if spread == 0:
         return (math.nan,) * 3
     return tuple(  # type: ignore[return-value]
         math.exp(min(0.91 * bound / spread, 700.0)) for bound in (effect, low, high)
     )
+
+
+def _variance(x: Floats, mask: Floats) -> float:
+    """Return the variance of some values; a mask costs a tenth of copying them."""
+    n = float(mask.sum())
+    apart = x - float(x @ mask) / n
+    return float((apart * apart) @ mask) / max(n - 1, 1.0)

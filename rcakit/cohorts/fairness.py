@@ -108,6 +108,16 @@ class DisparityResult(Result):
         rows = [row | {"cohort": row["group"], "outcome": self.outcome} for row in self.gaps]
         return cohorts.effects(rows, reference=self.reference, title=self.reading())
 
+    @staticmethod
+    def _doubt(row: Record) -> str:
+        """Say why nobody can tell."""
+        low, high = row["adjusted_effect_ci_lower"], row["adjusted_effect_ci_upper"]
+        if row["share_compared"] < _COMPARED or math.isnan(low):
+            return "too few cases in strata that both groups have"
+        if low <= 0 <= high:
+            return "the interval at equal case mix holds both no gap and the gap as it is"
+        return f"a gap like that comes by chance in {wording.percent(row['qvalue'])} of comparisons"
+
     def _finding(self, row: Record) -> Finding:
         who, other = wording.visible(row["group"]), wording.visible(self.reference)
         mix = ", ".join(wording.visible(name) for name in self.adjust_for)
@@ -125,7 +135,7 @@ class DisparityResult(Result):
             return withheld(
                 "difference",
                 f"Whether {who} and {other} differ at equal {mix} cannot be told ({raw} as they are).",
-                why="too few cases in strata that both groups have",
+                why=self._doubt(row),
                 **common,
             )
         low, high = row["adjusted_effect_ci_lower"], row["adjusted_effect_ci_upper"]
@@ -134,7 +144,7 @@ class DisparityResult(Result):
             "gap_remains": f"The gap between {who} and {other} remains at equal {mix}: {numbers}; "
             f"as they are it is {raw}.",
             "explained_by_mix": f"The gap between {who} and {other} ({raw}) is explained by {mix}: at "
-            f"equal case mix it is {numbers}.",
+            f"equal case mix it is {numbers}{'' if low <= 0 <= high else ', which may be chance'}.",
             "no_gap": f"No gap between {who} and {other} can be shown at equal {mix}: {numbers}.",
         }[row["verdict"]]
         remains = row["verdict"] == "gap_remains"

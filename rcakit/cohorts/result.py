@@ -154,11 +154,7 @@ class CohortResult(Result):
             "evidence": {**found.evidence, "counted": "cases"},
         }
         if word == "cannot_tell":
-            why = found.withheld_because or (
-                "the interval at equal mix holds both no gap and the gap as it is"
-                if self.adjust_for
-                else "nothing was held equal"
-            )
+            why = found.withheld_because or self._doubt(first)
             return withheld(
                 **shared, why=why, unit=found.unit, method=found.method, n_obs=found.n_obs
             )
@@ -180,6 +176,18 @@ class CohortResult(Result):
             if not (found.unit == verdict.unit and found.segment == own)
         ]
         return (verdict, *rest)
+
+    def _doubt(self, row: Record) -> str:
+        """Say why nobody can tell."""
+        if not self.adjust_for:
+            return "nothing was held equal"
+        low, high = row["adjusted_effect_ci_lower"], row["adjusted_effect_ci_upper"]
+        if low <= 0 <= high:
+            return "the interval at equal mix holds both no gap and the gap as it is"
+        return (
+            f"a gap like that at equal mix comes by chance in {wording.percent(row['qvalue'])} of "
+            f"such comparisons; {wording.percent((1 - self.confidence_level) / 5)} is asked for"
+        )
 
     def _others(self, rows: Sequence[Record]) -> str:
         """Count what the other comparisons say."""
@@ -299,7 +307,7 @@ class CohortResult(Result):
             "hidden_by_mix": f"{who} looks like {other} in {what} ({raw}), but differs by {numbers} "
             f"at equal {mix}.",
             "explained_by_mix": f"The difference of {who} in {what} ({raw}) is explained by its "
-            f"mix: at equal {mix} it is {numbers}.",
+            f"mix: at equal {mix} it is {numbers}{'' if low <= 0 <= high else ', which may be chance'}.",
             "no_gap": f"No difference between {who} and {other} in {what} can be shown: {numbers}.",
             "cannot_tell": f"Whether {who} differs from {other} in {what} at equal {mix} cannot be "
             f"told: as it is the gap is {raw}, at equal {mix} {numbers}.",

@@ -14,7 +14,15 @@ Verdict: TypeAlias = Literal[
     "reviewers", "guideline", "shared_error", "mix", "auditors", "no_drop", "cannot_tell",
 ]  # fmt: skip
 Measure: TypeAlias = Literal[
-    "count", "error", "unseen_error", "audit_error", "hard_share", "exclusive", "hours", "skill"
+    "count",
+    "error",
+    "unseen_error",
+    "audit_error",
+    "hard_share",
+    "hardest_share",
+    "exclusive",
+    "hours",
+    "skill",
 ]
 
 # A cause that acts from the first day to the last, whatever the size.
@@ -83,7 +91,8 @@ class Cause:
     measure
         What the effect is a factor on: the ``count`` of events; for decisions the chance of an
         ``error``, of an error that auditors share (``unseen_error``), of an auditor's own error
-        (``audit_error``), the odds of hard policies (``hard_share``), or the ``hours`` taken;
+        (``audit_error``), the odds of hard policies (``hard_share``) or of the hardest alone
+        (``hardest_share``), or the ``hours`` taken;
         ``exclusive`` is the share of work that nobody else does. For ratings the ``skill``.
     """
 

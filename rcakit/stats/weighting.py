@@ -22,7 +22,8 @@ __all__ = [
     "effective_size",
     "fit_propensity",
     "oaxaca_blinder",
-    "weighted_quantile",
+    "standardised_mean",
+    "target_mix",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -166,17 +167,48 @@ def adjusted_influence(
     Kang and Schafer (2007), Statistical Science 22, p. 523 (weighted least squares estimator);
     Wooldridge (2007), J. Econometrics 141, p. 1281; Stefanski and Boos (2002), Am. Stat. 56, p. 29.
     """
-    group, n = adjustment.in_cohort, adjustment.in_cohort.size
-    if adjustment.estimand == "att":
-        share = float(group.mean())
-        target = group / share
-        mean = float(outcome[group].mean())
-        own, pull = target * (outcome - mean), target
-    else:
-        target = np.ones(n)
-        mean, own, pull = _standardised_mean(adjustment, outcome, group, target)
-    reference_mean, other, other_pull = _standardised_mean(adjustment, outcome, ~group, target)
+    group, target = adjustment.in_cohort, target_mix(adjustment)
+    mean, own, pull = standardised_mean(adjustment, outcome, group, target)
+    reference_mean, other, other_pull = standardised_mean(adjustment, outcome, ~group, target)
     return mean, reference_mean, own, other, pull + other_pull
+
+
+def target_mix(adjustment: Adjustment) -> Floats:
+    """Return how much each row counts in the mix that is held: they average one."""
+    group = adjustment.in_cohort
+    return group / float(group.mean()) if adjustment.estimand == "att" else np.ones(group.size)
+
+
+def standardised_mean(
+    adjustment: Adjustment, outcome: Floats, group: Flags, target: Floats
+) -> tuple[float, Floats, Floats]:
+    """Return the mean a group would have under the target mix, its influence and its pull.
+
+    Parameters
+    ----------
+    adjustment
+        From `adjust`.
+    outcome
+        Shape ``(n,)``; values outside the group are not used.
+    group
+        The cohort or the reference.
+    target
+        From `target_mix`.
+    """
+    if adjustment.estimand == "att" and group[np.argmax(adjustment.in_cohort)]:
+        mean = float(outcome[group].mean())  # the cohort has its own mix as it is
+        return mean, target * (outcome - mean), target
+    x, n = adjustment.design, group.size
+    weight = adjustment.weight * group
+    bread = adjustment.bread(group)
+    slope = _solve(bread, x.T @ (weight * outcome) / n)
+    mix = target @ x / n
+    mean = float(mix @ slope)
+    predicted, lever = (x @ np.column_stack([slope, _solve(bread, mix)])).T
+    pull = weight * lever
+    score = pull * (outcome - predicted)
+    influence = target * (predicted - mean) + score
+    return mean, influence + _propensity_part(adjustment, score, group), pull
 
 
 def effective_size(weight: Floats) -> float:
@@ -281,27 +313,6 @@ def e_value(risk_ratio: float, ci_lower: float, ci_upper: float) -> tuple[float,
     return _e_value(risk_ratio), 1.0 if crosses else _e_value(bound)
 
 
-def weighted_quantile(
-    values: Floats, weight: Floats, probability: float, *, z: float
-) -> tuple[float, float]:
-    """Return a weighted quantile and its standard error by Woodruff's interval.
-
-    References
-    ----------
-    Woodruff (1952), JASA 47, p. 635; Särndal, Swensson and Wretman (1992), p. 202.
-    """
-    order = np.argsort(values, kind="stable")
-    ordered, share = values[order], weight[order] / weight.sum()
-    reached = np.cumsum(share) - share / 2
-    estimate = float(np.interp(probability, reached, ordered))
-    residual = (values <= estimate) - probability
-    error = math.sqrt(float(np.sum((weight / weight.sum() * residual) ** 2)))
-    low, high = np.interp(
-        [max(probability - z * error, 0), min(probability + z * error, 1)], reached, ordered
-    )
-    return estimate, float(high - low) / (2 * z)
-
-
 def _newton(design: Floats, target: Floats, beta: Floats) -> tuple[Floats, bool]:
     """Climb the likelihood; a step that would lead down is halved until it leads up."""
     before, reached = beta, -math.inf
@@ -333,23 +344,6 @@ def _logistic_step(design: Floats, target: Floats, beta: Floats) -> tuple[Floats
         gradient += rows.T @ (wanted - chance)
         likelihood += float(np.sum(np.log(np.maximum(1 - np.abs(wanted - chance), 1e-300))))
     return curvature, gradient, likelihood
-
-
-def _standardised_mean(
-    adjustment: Adjustment, outcome: Floats, group: Flags, target: Floats
-) -> tuple[float, Floats, Floats]:
-    """Return the mean a group would have under the target mix, its influence and its pull."""
-    x, n = adjustment.design, group.size
-    weight = adjustment.weight * group
-    bread = adjustment.bread(group)
-    slope = _solve(bread, x.T @ (weight * outcome) / n)
-    mix = target @ x / n  # target averages one
-    mean = float(mix @ slope)
-    predicted, lever = (x @ np.column_stack([slope, _solve(bread, mix)])).T
-    pull = weight * lever
-    score = pull * (outcome - predicted)
-    influence = target * (predicted - mean) + score
-    return mean, influence + _propensity_part(adjustment, score, group), pull
 
 
 def _propensity_part(adjustment: Adjustment, score: Floats, group: Flags) -> Floats:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcakit import cohorts
+from rcakit.cohorts import judging
 from rcakit.errors import NotEnoughDataError, ParameterError, SchemaError
 
 
@@ -180,3 +181,72 @@ def test_bad_options_are_refused(options, error, message):
     """Each bad option is named with what is allowed."""
     with pytest.raises(error, match=message):
         compare(simpson(), **options)
+
+
+def row_of(raw: float, adjusted: float, qvalue: float, half: float = 1.96) -> dict[str, float]:
+    """Return a gap as it is and at equal mix, both with an error of one."""
+    return {
+        "effect": raw,
+        "effect_ci_lower": raw - half,
+        "effect_ci_upper": raw + half,
+        "adjusted_effect": adjusted,
+        "adjusted_effect_ci_lower": adjusted - half,
+        "adjusted_effect_ci_upper": adjusted + half,
+        "qvalue": qvalue,
+    }
+
+
+@pytest.mark.parametrize(
+    ("raw", "adjusted", "qvalue", "word"),
+    [
+        (3.0, 3.0, 0.003, "gap_persists"),
+        (2.2, 2.2, 0.03, "cannot_tell"),  # one in twenty is no evidence for a headline
+        (-4.0, 4.0, 1e-4, "reversed_by_mix"),
+        (0.5, 4.0, 1e-4, "hidden_by_mix"),
+        (9.0, 0.5, 0.6, "explained_by_mix"),
+        (11.0, 2.2, 0.03, "explained_by_mix"),  # most of the gap is gone, the rest may be chance
+        (5.0, 2.2, 0.03, "cannot_tell"),  # half of the gap may be left
+        (3.0, 1.5, 0.13, "cannot_tell"),
+        (0.5, 0.5, 0.6, "no_gap"),
+    ],
+)
+def test_words_ask_one_in_hundred(raw, adjusted, qvalue, word):
+    """A gap at equal mix needs a q-value of 0.01; one between 0.01 and 0.05 is never a gap."""
+    assert judging.judge(row_of(raw, adjusted, qvalue), alpha=0.05) == word
+
+
+def test_quantile_knows_its_clusters():
+    """The interval of a median widens when rows of one reviewer are alike."""
+    rng = np.random.default_rng(4)
+    site = rng.integers(0, 40, 2000)
+    rows = pl.DataFrame(
+        {"side": site % 2, "site": site, "y": rng.normal(size=40)[site] + rng.normal(size=2000)}
+    )
+    asked = {"cohort": "side", "reference": 0, "outcomes": [("y", 0.5)]}
+    width = {
+        name: row["effect_ci_upper"] - row["effect_ci_lower"]
+        for name in (None, "site")
+        for row in cohorts.compare(rows, cluster=name, **asked).to_records()
+    }
+    assert width["site"] > 3 * width[None]
+
+
+def test_adjusted_median_equals_shift():
+    """A shift of every value at equal mix is the shift of the median, and its error is fair."""
+    rng = np.random.default_rng(5)
+    is_new = rng.random(20_000) < 0.4
+    hard = rng.normal(is_new.astype(float), 1.0)
+    rows = pl.DataFrame({"new": is_new, "hard": hard, "y": hard + rng.normal(size=20_000)})
+    row = cohorts.compare(
+        rows, cohort="new", reference="false", outcomes=[("y", 0.5)], adjust_for="hard"
+    ).to_records()[0]
+    half = (row["adjusted_effect_ci_upper"] - row["adjusted_effect_ci_lower"]) / 2
+    assert abs(row["adjusted_effect"]) < 2 * half < 0.15
+
+
+def test_tied_quantile_has_no_interval():
+    """The median of a number that is mostly zero gets a caveat that says what to do."""
+    rows = simpson().with_columns(late_days=pl.col("is_wrong").cast(pl.Float64))
+    found = compare(rows, outcomes=[("late_days", 0.5)])
+    assert np.isnan(found.to_records()[0]["effect_ci_lower"])
+    assert any("share of rows above a value" in caveat for caveat in found.caveats)

@@ -44,7 +44,7 @@ _DECISIONS_PER_REPORT = 0.8
 _WAVE = np.array(["1", "1", "1", "2", "2", "2"])
 _REVIEWERS_PER_SITE = 15
 _VENDOR_SHARE, _SOUTH_SHARE = 0.4, 0.4
-_HARD = np.array([1, 3])  # hate speech and fraud
+_HARD = np.array([1, 3])  # hate speech, the hardest, and fraud
 _POLICY_WEIGHT = np.array([0.4, 0.2, 0.25, 0.15, 0.0])
 _POLICY_ERROR = np.array([0.03, 0.13, 0.05, 0.07, 0.12])
 _AUDITED, _APPEALED = 0.35, 0.15
@@ -112,6 +112,7 @@ def build(world: World, scenario: Scenario) -> Built:
     )
     changed = {
         "hard_share": policy != usual_policy,
+        "hardest_share": policy != usual_policy,
         "exclusive": policy != usual_policy,
         "error": errors.added(),
         "unseen_error": errors.added(),
@@ -147,8 +148,9 @@ def _policies(work: _Work) -> tuple[Codes, Codes]:
     """Draw the policy of every case, and what it would have been without the causes."""
     usual = np.tile(_POLICY_WEIGHT, (work.day.size, 1))
     weight = usual.copy()
-    for touched, factor in work.factors("hard_share"):
-        weight[np.ix_(touched, _HARD)] *= factor
+    for measure, policies in (("hard_share", _HARD), ("hardest_share", _HARD[:1])):
+        for touched, factor in work.factors(measure):
+            weight[np.ix_(touched, policies)] *= factor
     for touched, share in work.factors("exclusive"):
         weight[touched] *= 1 - share
         weight[touched, -1] = share
