@@ -194,6 +194,31 @@ def between(data: Any, *, time: str, start: dt.date, end: dt.date, tz: str = "UT
     return kept.drop(_LOCAL).to_native()
 
 
+def among(data: Any, *, name: str, values: Sequence[Any]) -> Any:
+    """Keep the rows whose value of a column, as `aggregate` gives it, is one of `values`.
+
+    Parameters
+    ----------
+    data
+        Table in any supported engine.
+    name
+        Column.
+    values
+        None stands for missing.
+
+    Returns
+    -------
+    Same library, same columns.
+    """
+    check_columns(data, (name,))
+    frame = _narwhal(data)
+    key = _key(name, _schema(frame)[name])
+    kept = key.is_in([value for value in values if value is not None])
+    if None in values:
+        kept = kept | key.is_null()
+    return frame.filter(kept).to_native()
+
+
 def collect(data: Any, names: Iterable[str]) -> "pl.DataFrame":
     """Bring the rows of the named columns home, for methods that need each row.
 

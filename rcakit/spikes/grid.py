@@ -22,6 +22,7 @@ __all__ = [
     "build_grid",
     "looks_per_week",
     "n_closed",
+    "take_series",
 ]
 
 Floats = NDArray[np.float64]
@@ -94,6 +95,19 @@ class Grid:
         return replace(self, caveats=(*self.caveats, *more))
 
 
+def take_series(grid: Grid, rows: NDArray[np.int64]) -> Grid:
+    """Keep some of the series."""
+    return replace(
+        grid,
+        series=tuple(grid.series[row] for row in rows),
+        counts=grid.counts[rows],
+        exposure=grid.exposure[rows],
+        rows=grid.rows[rows],
+        trials=None if grid.trials is None else grid.trials[rows],
+        squares=None if grid.squares is None else grid.squares[rows],
+    )
+
+
 def n_closed(grid: Grid) -> int:
     """Count the periods that need not be looked at again: complete, and of hours whole days."""
     still_open = grid.completeness_error > 0
@@ -139,9 +153,10 @@ def build_grid(
     table = table.drop_nulls("period_start")
     periods = _periods(table, every, first, last)
     table, series, row = _series(table, keys, series)
-    place = {period: i for i, period in enumerate(periods)}
-    moments = table["period_start"].to_list()
-    column = np.array([place[m if every == "1h" else m.date()] for m in moments], dtype=np.int64)
+    column = np.searchsorted(
+        np.array(periods, dtype="datetime64[us]"),
+        table["period_start"].to_numpy().astype("datetime64[us]"),
+    )
     shape = (len(series), len(periods))
 
     def spread(name: str) -> Floats:

@@ -75,6 +75,10 @@ class SpikeResult(Result):
         Where the filters stood, for `detect(…, state=)`; None for weeks and months and short series.
     focus
         The days that the findings speak of; all days when None.
+    confidence_level
+        Of the prediction intervals and of the interval of an excess.
+    n_series
+        Series that were judged, where these are only the ones with an incident; else None.
     """
 
     keys: tuple[str, ...]
@@ -98,6 +102,8 @@ class SpikeResult(Result):
     caveats: tuple[str, ...] = ()
     state: State | None = None
     focus: tuple[dt.date, dt.date] | None = None
+    confidence_level: float = 0.95
+    n_series: int | None = None
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         {
@@ -312,12 +318,14 @@ class SpikeResult(Result):
                 f"{wording.amount(incident.observed)} {self.unit} where "
                 f"{wording.amount(incident.expected)} were expected{at_peak}, "
                 f"{amount} {'more' if incident.excess > 0 else 'fewer'} "
-                f"(95 % interval {wording.interval(low, high, signed=True)}).{listed}"
+                f"({100 * self.confidence_level:g} % interval "
+                f"{wording.interval(low, high, signed=True)}).{listed}"
             ),
             kind="change",
             estimate=incident.excess,
             ci_lower=low,
             ci_upper=high,
+            confidence_level=self.confidence_level,
             unit=self.unit,
             n_obs=max(1, int(max(incident.observed, incident.expected))),
             method=self._method(),
@@ -340,7 +348,7 @@ class SpikeResult(Result):
 
     def _caveats(self) -> tuple[str, ...]:
         step = {"1w": "week", "1mo": "month"}.get(self.every, "week")
-        series = wording.plural(len(self.series), "series", "series")
+        series = wording.plural(self.n_series or len(self.series), "series", "series")
         chance = (
             f"In {series}, about {wording.amount(self.false_alarms_per_week)} false alarms a {step} "
             "are to be expected by chance."
@@ -375,9 +383,13 @@ class SpikeResult(Result):
         expected = float(self.expected[known].sum())
         width = (self.expected_upper - self.expected_lower)[known]
         half = float(np.sqrt((width**2).sum())) / 2
+        among = ""
+        if self.n_series:
+            most = ", ".join(map(str, self.series[0]))
+            among = f" in any of {wording.plural(self.n_series, 'series', 'series')}; in {most}"
         return Finding(
             claim=(
-                f"No {_STEPS[self.every]} from {first} to {last} stands out: there were "
+                f"No {_STEPS[self.every]} from {first} to {last} stands out{among}: there were "
                 f"{wording.amount(total)} {self.unit} where {wording.amount(round(expected))} "
                 "were expected."
             ),
@@ -385,6 +397,7 @@ class SpikeResult(Result):
             estimate=total - expected,
             ci_lower=total - expected - half,
             ci_upper=total - expected + half,
+            confidence_level=self.confidence_level,
             unit=self.unit,
             n_obs=max(1, round(abs(total))),
             method=self._method(),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     Doubles = NDArray[np.float64]
 
 # Cells worked on at a time, so that temporaries stay in the processor's cache.
+_BODY_PIECE = 1 << 15
 _PIECE = 1 << 16
-_SUM_PIECE = 1 << 16  # sums take a step per count: more cells pay for it
 # Where exact methods take over from the normal score: in tails below the first, plus the
 # second times the skewness, and for laws more lopsided than the third.
 _TAIL_AT_LEAST = 0.02
@@ -27,7 +27,7 @@ _TAIL_PER_SKEWNESS = 0.08
 _LOPSIDED = 1.0
 # Smaller means are summed term by term: there the Peizer-Pratt score errs by more than 10 %.
 _SMALL_MEAN = 10.0
-_MOST_TERMS = 40
+_MOST_TERMS = 20
 _SUM_KEEPS_DIGITS = 0.005  # one minus a sum keeps four digits above this
 # Laws of a smaller size, and lower tails of a handful of counts, are too lopsided for a score.
 _SMALL_SIZE = 1.5
@@ -82,21 +82,18 @@ def tail_pvalues(counts: Floats, mean: Floats, variance: Floats) -> tuple[Floats
     y, m, v = (np.ascontiguousarray(a).ravel() for a in (counts, mean, variance))
     upper, lower = np.empty_like(m), np.empty_like(m)
     doubtful = np.empty(len(m), bool)
-    for now in _pieces(len(m), _PIECE):
+    for now in _pieces(len(m), _BODY_PIECE):
         _body(y[now], m[now], v[now], upper[now], doubtful[now])
         np.subtract(1, upper[now], out=lower[now])
-    at = np.flatnonzero(doubtful)
-    few = m[at] < _SMALL_MEAN
-    poor = [at[:0]]
-    for chosen, method, size in (
-        (at[few], _summed_tails, _SUM_PIECE),
-        (at[~few], _score_tails, _PIECE),
-    ):
-        for now in _pieces(len(chosen), size):
-            cells = chosen[now]
+    few = np.less(m, _SMALL_MEAN) & doubtful
+    poor = []
+    for chosen, method in ((few, _summed_tails), (doubtful ^ few, _score_tails)):
+        at = np.flatnonzero(chosen)
+        for now in _pieces(len(at), _PIECE):
+            cells = at[now]
             upper[cells], lower[cells], again = method(y[cells], m[cells], v[cells])
             poor.append(cells[again])
-    at = np.concatenate(poor)
+    at = np.concatenate([*poor, at[:0]])
     for now in _pieces(len(at), _PIECE):
         cells = at[now]
         upper[cells], lower[cells] = _exact_tails(y[cells], m[cells], v[cells])
@@ -192,18 +189,17 @@ def _summed_tails(
 
     Also gives where the upper tail has lost its digits, or the sum was cut off.
     """
-    terms = np.minimum(counts, _MOST_TERMS).astype(np.uint8)
-    order = np.argsort(~terms, kind="stable")  # largest counts first: they need most terms
+    terms = np.minimum(counts, _MOST_TERMS).astype(np.uint32)
+    order = _largest_first(terms)  # they need most terms
     m = mean[order]
-    excess = variance[order]
-    excess /= m
-    excess -= 1
-    np.maximum(excess, _LEAST_EXCESS, out=excess)
-    term = np.log1p(excess)
+    odds = variance[order]
+    odds /= m
+    np.maximum(odds, 1 + _LEAST_EXCESS, out=odds)
+    excess = odds - 1  # exact, so that the quotient of the logarithm is
+    term = np.log(odds)
     term *= m
     term /= excess
     np.exp(np.negative(term, out=term), out=term)
-    odds = excess + 1
     ratio = np.divide(m, odds, out=m)  # of the probabilities of k + 1 and k, times k + 1
     np.divide(excess, odds, out=odds)
     below = np.zeros_like(term)
@@ -219,6 +215,13 @@ def _summed_tails(
     lower[order] = below
     upper = 1 - lower
     return upper, lower, (upper < _SUM_KEEPS_DIGITS) | (counts > _MOST_TERMS)
+
+
+def _largest_first(keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Order of at most 2^16 small keys: sorting them with their places beats argsort."""
+    places = np.arange(len(keys), dtype=np.uint32)
+    order: NDArray[np.uint32] = np.sort(((_MOST_TERMS - keys) << 16) | places) & 0xFFFF
+    return order
 
 
 def _exact_tails(counts: Floats, mean: Floats, variance: Floats) -> tuple[Doubles, Doubles]:

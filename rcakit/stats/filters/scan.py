@@ -28,12 +28,14 @@ class Scan:
         The windows.
     """
 
-    __slots__ = ("_back", "_windows", "rows")
+    __slots__ = ("_back", "_cells", "_windows", "rows")
 
     def __init__(self, recent: Floats, n_steps: int, options: FilterOptions) -> None:
         self._windows, self._back = options.windows, recent.shape[1]
         self.rows = np.empty((N_ROWS, self._back + n_steps, recent.shape[2]), PRECISION)
         self.rows[:, : self._back] = recent
+        # Count, mean and variance of every window, one after the other.
+        self._cells = np.empty((3, len(self._windows), n_steps, recent.shape[2]), PRECISION)
 
     def at(self, step: int) -> Floats:
         """Where the seven numbers of a step belong, shape (7, n)."""
@@ -54,10 +56,14 @@ class Scan:
             Shape (windows, steps, n), written.
         """
         n = len(mean)
+        cells = self._cells[:, :, :n]
         for i, width in enumerate(self._windows):
-            single = (self.rows[0, self._back : self._back + n], mean, variance)
-            cells = single if width == 1 else self._window(width, n)
-            upper[i], lower[i] = tail_pvalues(*cells)
+            if width == 1:
+                cells[0, i] = self.rows[0, self._back : self._back + n]
+                cells[1, i], cells[2, i] = mean, variance
+            else:
+                cells[0, i], cells[1, i], cells[2, i] = self._window(width, n)
+        upper[:], lower[:] = tail_pvalues(*cells)
         self.rows[:, : self._back] = self.rows[:, n : n + self._back].copy()
 
     def _window(self, width: int, n: int) -> tuple[Floats, Floats, Floats]:
