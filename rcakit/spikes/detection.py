@@ -11,7 +11,13 @@ from rcakit.spikes.engines import follow
 from rcakit.spikes.family import FAMILIES, choose_family
 from rcakit.spikes.grid import EmptyPeriods, Every, add_totals
 from rcakit.spikes.judgement import Direction, Judge, judged
-from rcakit.spikes.question import Question, as_levels, check_length, read_snapshot
+from rcakit.spikes.question import (
+    Question,
+    as_levels,
+    check_length,
+    check_month_days,
+    read_snapshot,
+)
 from rcakit.spikes.result import SpikeResult
 from rcakit.spikes.resuming import resumed
 from rcakit.spikes.state import State
@@ -35,6 +41,7 @@ def detect(
     tz: str = "UTC",
     family: Literal["auto", "count", "rate", "amount", "gauge"] = "auto",
     calendar: str | None = None,
+    month_days: bool = False,
     totals: bool = False,
     empty: EmptyPeriods = "auto",
     alpha: float = 0.01,
@@ -79,6 +86,9 @@ def detect(
         and ``result.family`` says what was chosen.
     calendar
         Code of a country such as ``DE`` or ``US-CA``, whose public holidays are expected to differ.
+    month_days
+        Whether days of the month differ, as billing and payouts do; of days and hours, and only
+        with some months of history.
     totals
         Whether to follow the totals of each prefix of `by`, and of everything, too. Incidents of
         parts are then listed under those of their totals.
@@ -148,6 +158,7 @@ def detect(
         empty=empty,
         start=None if start is None else check_date(start, "start"),
         snapshot=read_snapshot(as_of, tz),
+        month_days=check_month_days(month_days, every),
     )
     judge = Judge(direction, alpha, confidence_level)
     earlier = State.load(state) if isinstance(state, str | Path) else state

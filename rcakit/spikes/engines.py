@@ -155,10 +155,13 @@ def _options(grid: Grid) -> FilterOptions:
 
 
 def _phases(grid: Grid) -> tuple[NDArray[np.intp], ...]:
-    """Public holidays are a season of their own: ordinary, or holiday."""
-    if grid.holidays is None:
-        return ()
-    return (np.minimum(grid.holidays, 1).astype(np.intp),)
+    """Holidays are a season of their own, ordinary or holiday, and so are days of the month."""
+    phases = []
+    if grid.holidays is not None:
+        phases.append(np.minimum(grid.holidays, 1).astype(np.intp))
+    if grid.month_days:
+        phases.append(np.array([day.day - 1 for day in grid.days], dtype=np.intp))
+    return tuple(phases)
 
 
 def _stops(grid: Grid, start: int) -> list[int]:
@@ -376,14 +379,15 @@ def forecast_from(grid: Grid, followed: Followed, row: int, freeze_at: int, unti
 def _same_phase_before(grid: Grid, base: Floats, freeze_at: int, until: int) -> NDArray[np.int64]:
     """Return, for each period of a forecast, the last one before it that shares its season."""
     cycle = max(_PERIODS[grid.every])
-    out = np.arange(freeze_at, until)
-    out = out - cycle * ((out - freeze_at) // cycle + 1)
+    ahead = np.arange(freeze_at, until)
+    out = ahead - cycle * ((ahead - freeze_at) // cycle + 1)
     for _ in range(_CYCLES_BACK):
         usable = (out >= 0) & (base[out] > 0)
         if grid.holidays is not None:
             usable &= grid.holidays[out] == 0
         out = np.where(usable, out, np.maximum(out - cycle, out % cycle))
+    if grid.month_days:  # factors of a day of the month change once a month at most
+        return np.where(base[ahead] > 0, ahead, out)
     if grid.holidays is not None:  # a holiday's factor is the day's own
-        ahead = np.arange(freeze_at, until)
         out = np.where((grid.holidays[ahead] > 0) & (base[ahead] > 0), ahead, out)
     return out

@@ -71,6 +71,8 @@ class Grid:
         Scatter of arrivals over binomial scatter.
     holidays
         Public holidays in each period, shape (n_periods,); None without a calendar.
+    month_days
+        Whether days of the month differ.
     caveats
         Sentences about gaps.
     """
@@ -88,6 +90,7 @@ class Grid:
     completeness_error: Floats
     arrival_dispersion: float = 1.0
     holidays: NDArray[np.int64] | None = None
+    month_days: bool = False
     caveats: tuple[str, ...] = ()
 
     def with_caveats(self, *more: str) -> "Grid":

@@ -125,7 +125,8 @@ def find_incidents(
     on: the expectation of an incident rests on the periods before it alone. Against that
     expectation the incident is cut to the stretch whose scores beyond half of its own effect add
     up highest. What follows an incident on the other side and is what was expected before it is
-    its end, not another incident.
+    its end, not another incident. An alarm whose excess may be zero against that expectation is
+    none either.
     """
     candidates = _candidates(followed, qvalue, is_odd)
     if not candidates:
@@ -140,6 +141,7 @@ def find_incidents(
         item.days = _extent(grid, item)
     kept = [item for row in _by_row(candidates) for item in _distinct(grid, row)]
     found = [_incident(grid, followed, item, tail) for item in kept]
+    found = [item for item in found if not item.excess_ci_lower <= 0 <= item.excess_ci_upper]
     ordered = sorted(found, key=lambda item: (item.pvalue, -abs(item.excess)))
     return tuple(replace(item, number=i) for i, item in enumerate(ordered, 1))
 

@@ -21,7 +21,14 @@ from rcakit.validation import check_date, refusal
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Question", "as_levels", "check_length", "check_rows", "read_snapshot"]
+__all__ = [
+    "Question",
+    "as_levels",
+    "check_length",
+    "check_month_days",
+    "check_rows",
+    "read_snapshot",
+]
 
 _LEAST = {"1h": 338, "1d": MIN_HISTORY + 2, "1w": 10, "1mo": 10}
 _NAMES = {"1h": "hours", "1d": "days", "1w": "weeks", "1mo": "months"}
@@ -44,11 +51,22 @@ class Question:
     empty: EmptyPeriods
     start: dt.date | None
     snapshot: Snapshot | None
+    month_days: bool = False
     span: tuple[dt.datetime, dt.datetime] | None = None  # first and last period of every grid
 
     def settings(self) -> dict[str, Any]:
         """Return what a resumed run must share, as plain values."""
-        names = ("time", "value", "exposure", "every", "tz", "arrived_at", "calendar", "empty")
+        names = (
+            "time",
+            "value",
+            "exposure",
+            "every",
+            "tz",
+            "arrived_at",
+            "calendar",
+            "empty",
+            "month_days",
+        )
         return {"by": list(self.keys), **{name: getattr(self, name) for name in names}}
 
     def grid(self, data: Any, earlier: State | None = None) -> Grid:
@@ -85,6 +103,7 @@ class Question:
         if self.calendar is not None:
             counted = count_holidays(self.calendar, grid.days, self.every)
             grid = replace(grid, holidays=counted)
+        grid = replace(grid, month_days=self.month_days)
         return grid.with_caveats(*_row_caveats(n_undated, n_missing, self.value))
 
     def _aggregate(self, data: Any, earlier: State | None) -> "pl.DataFrame":
@@ -247,6 +266,15 @@ def check_length(grid: Grid) -> None:
             f"spikes need at least {least} {_NAMES[grid.every]}, got {len(grid.days)} "
             f"({grid.days[0]} to {grid.days[-1]}). Give more history, or an earlier start."
         )
+
+
+def check_month_days(wanted: bool, every: Every) -> bool:  # noqa: FBT001 - the option itself
+    """Refuse days of the month where periods are longer than days."""
+    if wanted and every in {"1w", "1mo"}:
+        raise ParameterError(
+            f"month_days is for days and hours, got every={every!r}. Leave month_days out."
+        )
+    return wanted
 
 
 def as_levels(grid: Grid) -> Grid:

@@ -33,6 +33,8 @@ _METHODS = {
     "gauge": "random walk with weekday drift, Student tails of changes over 1, 2 and 5 periods",
     "regression": "robust quasi-Poisson regression, negative binomial tails over 1 and 2 periods",
 }
+_SEASON = "Less than two years came before it: a season of the year cannot be told from a change."
+_TWO_YEARS = 730
 _PANELS = 12
 _NAMED = 5
 _STEPS = {"1h": "hour", "1d": "day", "1w": "week", "1mo": "month"}
@@ -330,8 +332,9 @@ class SpikeResult(Result):
             n_obs=max(1, int(max(incident.observed, incident.expected))),
             method=self._method(),
             segment=where or None,
-            caveats=self._caveats(),
+            caveats=(*((_SEASON,) if self._may_be_season(incident) else ()), *self._caveats()),
             evidence={
+                **({"rivals": ["season of the year"]} if self._may_be_season(incident) else {}),
                 "incident_kind": incident.kind,
                 "started_at": incident.started_at,
                 "ended_at": incident.ended_at,
@@ -345,6 +348,11 @@ class SpikeResult(Result):
                 "children": [child.number for child in children],
             },
         )
+
+    def _may_be_season(self, incident: Incident) -> bool:
+        """Say whether weeks or months before an incident were too few to know the year."""
+        known = _day(incident.started_at) - _day(self.days[0])
+        return self.every in {"1w", "1mo"} and known.days < _TWO_YEARS
 
     def _caveats(self) -> tuple[str, ...]:
         step = {"1w": "week", "1mo": "month"}.get(self.every, "week")

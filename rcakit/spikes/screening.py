@@ -14,7 +14,14 @@ from rcakit.spikes.engines import Followed, follow
 from rcakit.spikes.family import FAMILIES, Family, choose_family
 from rcakit.spikes.grid import EmptyPeriods, Every, Grid, take_series
 from rcakit.spikes.judgement import Direction, Judge, judged
-from rcakit.spikes.question import Question, as_levels, check_length, check_rows, read_snapshot
+from rcakit.spikes.question import (
+    Question,
+    as_levels,
+    check_length,
+    check_month_days,
+    check_rows,
+    read_snapshot,
+)
 from rcakit.spikes.result import SpikeResult
 from rcakit.validation import (
     check_choice,
@@ -45,6 +52,7 @@ def screen(
     tz: str = "UTC",
     family: Literal["auto", "count", "rate", "amount", "gauge"] = "auto",
     calendar: str | None = None,
+    month_days: bool = False,
     empty: EmptyPeriods = "auto",
     alpha: float = 0.01,
     confidence_level: float = 0.95,
@@ -59,7 +67,7 @@ def screen(
 
     Parameters
     ----------
-    data, time, value, exposure, every, direction, start, as_of, tz, family, calendar, empty
+    data, time, value, exposure, every, direction, start, as_of, tz, family, calendar, month_days, empty
         As in `detect`. Give a lazy source (`rcakit.read`): each block of series is read by itself.
     by
         Columns whose combinations are the series.
@@ -120,6 +128,7 @@ def screen(
         empty=empty,
         start=None if start is None else check_date(start, "start"),
         snapshot=read_snapshot(as_of, tz),
+        month_days=check_month_days(month_days, every),
     )
     judge = Judge(direction, alpha, confidence_level)
     words = {

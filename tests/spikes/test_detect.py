@@ -10,6 +10,7 @@ import pytest
 import rcakit
 from rcakit import testing
 from rcakit.errors import NotEnoughDataError, ParameterError, SchemaError
+from rcakit.spikes import detect
 
 FIRST = dt.date(2026, 1, 5)
 WEEK = np.array([1.2, 1.1, 1.0, 1.0, 1.1, 0.8, 0.8])
@@ -210,3 +211,25 @@ def test_same_rows_same_numbers():
     """The same call on the same rows gives the same numbers."""
     counts = _counts(np.random.default_rng(0))
     assert json.loads(_detect(counts).to_json()) == json.loads(_detect(counts).to_json())
+
+
+def test_month_days_are_expected():
+    """With month_days the run on the first of each month is no incident, and state goes on alike."""
+    days = [dt.date(2025, 1, 1) + dt.timedelta(days=i) for i in range(480)]
+    mean = np.where([d.day == 1 for d in days], 180.0, 60.0)
+    table = pl.DataFrame({"t": days, "n": np.random.default_rng(4).poisson(mean)})
+    plain = detect(table, time="t", value="n")
+    knowing = detect(table, time="t", value="n", month_days=True)
+    late = [i for i in plain.incidents if i.started_at.day == 1 and i.started_at > days[300]]
+    assert len(late) >= 4
+    assert not [i for i in knowing.incidents if i.started_at > days[300]]
+    begun = detect(table[:470], time="t", value="n", month_days=True)
+    resumed = detect(table[470:], time="t", value="n", month_days=True, state=begun.state)
+    np.testing.assert_array_equal(resumed.expected[0, -8:], knowing.expected[0, -8:])
+
+
+def test_month_days_need_days():
+    """Weeks have no day of the month."""
+    table = pl.DataFrame({"t": [dt.date(2025, 1, 6)], "n": [1]})
+    with pytest.raises(ParameterError, match="month_days"):
+        detect(table, time="t", value="n", every="1w", month_days=True)

@@ -113,3 +113,28 @@ def test_excess_covers_added_events():
     covered, n = excess_coverage(n_series=600)
     assert n > 300
     assert 0.93 <= covered <= 0.97
+
+
+def test_season_is_a_rival_of_weeks():
+    """What happens in the first two years of weeks may be the season, and says so."""
+    weeks = [dt.date(2023, 1, 2) + dt.timedelta(weeks=i) for i in range(160)]
+    season = 50 + 20 * np.cos(np.arange(160) / 52 * 2 * np.pi)
+    counts = np.random.default_rng(3).poisson(season)
+    counts[150] += 60
+    table = pl.DataFrame({"t": weeks, "n": counts})
+    findings = detect(table, time="t", value="n", every="1w").findings()
+    late = [f for f in findings if f.evidence["started_at"] == weeks[150]]
+    early = [f for f in findings if f.evidence["started_at"] < weeks[104]]
+    assert len(late) == 1
+    assert late[0].strength == "strong"
+    assert early
+    assert all("season of the year" in f.caveats[0] and f.strength != "strong" for f in early)
+
+
+def test_excess_is_never_zero():
+    """An alarm whose excess may be zero, seen from before it, is no incident."""
+    hours = [dt.datetime(2026, 1, 1) + dt.timedelta(hours=i) for i in range(24 * 35)]
+    counts = np.random.default_rng(3).poisson(20 + 15 * np.sin(np.arange(len(hours)) / 24 * 6.28))
+    found = detect(pl.DataFrame({"t": hours, "n": counts}), time="t", value="n", every="1h")
+    assert found.is_anomalous.any()
+    assert found.incidents == ()
