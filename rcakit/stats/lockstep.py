@@ -262,9 +262,13 @@ def expected_by_rhythm(
     over an hour before and after (ten windows, where that is more). Two accounts that are awake at
     the same hours are expected together more often than two that are not.
     """
+    n_accounts = int(account.max(initial=-1)) + 1
+    is_paired = np.zeros(n_accounts, dtype=np.bool_)
+    is_paired[pairs[0]] = is_paired[pairs[1]] = True
+    acted = is_paired[account]
+    account, at = account[acted], at[acted]
     order = np.lexsort((at, account))
     account, at = account[order], at[order]
-    n_accounts = int(account.max(initial=-1)) + 1
     held = np.bincount(account, minlength=n_accounts)
     starts = np.cumsum(held) - held
     blur = max(_HOUR, _BLURRED_WINDOWS * window)
