@@ -46,6 +46,7 @@ EVERY = MappingProxyType({"1h": "1h", "1d": "1d", "1w": "1d", "1mo": "1mo"})
 
 _TIME = "period_start"
 _LOCAL = "__local_time"
+_SMALL = 100_000  # rows; a pandas table below is moved to polars, where a step costs less
 
 
 def library(data: Any) -> Library:
@@ -149,7 +150,7 @@ def aggregate(
     wanted = dict.fromkeys((*group, *([time] if time else []), *numbers))
     frame = _narwhal(data)
     frame = _at_home_if_needed(frame.select(*wanted) if wanted else frame, time)
-    if products:
+    if products or _is_small_pandas(frame):
         frame = _lazy_at_home(frame)
     _check_numeric(frame, numbers)
     if time is not None:
@@ -382,6 +383,11 @@ def _at_home_if_needed(frame: Any, time: str | None) -> Any:
         _check_readable(parsed, raw, time)
         frame = nw.from_native(parsed)
     return frame
+
+
+def _is_small_pandas(frame: Any) -> bool:
+    """Tell whether a pandas table is so small that its steps cost more than its rows."""
+    return bool(frame.implementation.is_pandas()) and len(frame) <= _SMALL
 
 
 def _lazy_at_home(frame: Any) -> Any:

@@ -324,7 +324,8 @@ def _series(
         sums=tuple(dict.fromkeys(c for c in columns if c is not None)),
         lowest=() if rows.denominator is None else rows.denominator,
     )
-    table = table.filter(table["period_start"].is_not_null())
+    if table["period_start"].null_count():
+        table = table.filter(table["period_start"].is_not_null())
     if table.height == 0:
         raise NotEnoughDataError("no row has a time in the asked-for window, got 0 periods.")
     if rows.denominator is not None and table[f"{rows.denominator}__lowest"].min() < 0:  # type: ignore[operator]
@@ -408,12 +409,11 @@ def _spike_before(y: Floats, first: int, season: int) -> int | None:
     quiet = first - _TRIGGER_WINDOW
     if quiet < max(2 * season, 14):
         return None
-    position = np.arange(first) % season
-    usual = np.array([np.median(y[:quiet][position[:quiet] == p]) for p in range(season)])
-    rest = y[:first] - usual[position]
-    middle = np.median(rest[:quiet])
-    scale = 1.4826 * np.median(np.abs(rest[:quiet] - middle))
-    scale = max(float(scale), 0.8 * float(np.std(rest[:quiet])))
+    usual = np.array([_median(y[p:quiet:season]) for p in range(season)])
+    rest = y[:first] - usual[np.arange(first) % season]
+    middle = _median(rest[:quiet])
+    scale = 1.4826 * _median(np.abs(rest[:quiet] - middle))
+    scale = max(scale, 0.8 * float(np.std(rest[:quiet])))
     if scale == 0:
         return None
     z = (rest - middle) / scale
@@ -424,6 +424,12 @@ def _spike_before(y: Floats, first: int, season: int) -> int | None:
     while onset > 0 and z[onset - 1] * np.sign(z[peak]) > _TRIGGER_ONSET:
         onset -= 1
     return onset
+
+
+def _median(values: Floats) -> float:
+    """Return the median of a few values, many times faster than numpy does."""
+    ordered, half = np.sort(values), values.size // 2
+    return float(ordered[half] if values.size % 2 else (ordered[half - 1] + ordered[half]) / 2)
 
 
 def _design(covariates: Floats, cut: _Cut, plan: _Plan) -> tuple[Floats, Floats, Floats | None]:
@@ -618,16 +624,19 @@ def _chart_rows(reading: _Reading, table: _Series, cut: _Cut, plan: _Plan) -> li
     expected = without @ fit.coefficients
     spread = np.sqrt(np.einsum("tk,kl,tl->t", without, fit.covariance, without))
     reach = moments.t_critical(plan.alpha, fit.df) * spread
-    change = np.exp if plan.log else (lambda x: x)
-    phases = np.where(cut.before, "before", np.where(cut.after, "after", "left out"))
+    lines = np.array([reading.y, expected, expected - reach, expected + reach])
+    values = (np.exp(lines) if plan.log else lines).T.tolist()
+    phases = np.where(cut.before, "before", np.where(cut.after, "after", "left out")).tolist()
     return [
         {
             "period_start": start,
-            "observed": float(change(reading.y[i])),
-            "expected": float(change(expected[i])),
-            "expected_lower": float(change(expected[i] - reach[i])),
-            "expected_upper": float(change(expected[i] + reach[i])),
-            "phase": str(phases[i]),
+            "observed": observed,
+            "expected": middle,
+            "expected_lower": lower,
+            "expected_upper": upper,
+            "phase": phase,
         }
-        for i, start in enumerate(table.starts)
+        for start, (observed, middle, lower, upper), phase in zip(
+            table.starts, values, phases, strict=True
+        )
     ]
