@@ -432,6 +432,17 @@ def _enough_groups(panel: Panel) -> Check:
         return Check("clusters", "pass", f"{len(panel.units)} units taken as independent")
     n_groups = int(panel.cluster.max()) + 1
     treated = np.unique(panel.cluster[np.isfinite(panel.start)]).size
+    lonely = [
+        str(panel.periods[int(wave)])
+        for wave in np.unique(panel.start[np.isfinite(panel.start)])
+        if np.unique(panel.cluster[panel.start == wave]).size == 1
+    ]
+    if lonely:
+        detail = f"one group alone in each of these waves: {', '.join(lonely)}"
+        todo = (
+            "A group that changed alone shows no spread: merge waves, or leave it out (exclude=)."
+        )
+        return Check("clusters", "block", detail, todo)
     return checks.enough_clusters(n_groups - treated, treated, None)
 
 

@@ -317,21 +317,30 @@ def two_way_fixed_effects(outcomes: Floats, start: Floats) -> tuple[float, float
 def _error(
     influence: Floats, start: Floats, cluster: Integers | None, *, small_sample: bool
 ) -> tuple[float, float]:
-    """Return the standard error and its degrees of freedom."""
+    """Return the standard error and its degrees of freedom.
+
+    Within a wave, groups share its mean: each squared sum is divided by one less the group's share
+    of the wave (CR2 of Bell and McCaffrey 2002, Survey Methodology 28, p. 173, for a mean).
+    """
     n = influence.size
-    if cluster is not None:
-        sums = np.bincount(cluster, weights=influence)
-        size = int(np.count_nonzero(np.bincount(cluster)))
-        return math.sqrt(size / max(size - 1, 1) * float(sums @ sums)) / n, max(size - 1.0, 1.0)
-    if not small_sample:
+    if not small_sample and cluster is None:
         return math.sqrt(float(influence @ influence)) / n, math.inf
+    group = np.arange(n) if cluster is None else cluster
+    sums, size = np.bincount(group, weights=influence), np.bincount(group)
+    wave = np.full(size.size, -1.0)
+    wave[group] = start
+    if not np.array_equal(wave[group], start):  # a group in several waves is no draw of any wave
+        n_groups = int(np.count_nonzero(size))
+        return math.sqrt(n_groups / max(n_groups - 1, 1) * float(sums @ sums)) / n, max(
+            n_groups - 1.0, 1.0
+        )
     variance, spread = 0.0, 0.0
-    for wave in np.unique(start):
-        own = influence[start == wave]
-        if own.size < 2 or not own.any():
+    for own in (wave == one for one in np.unique(start)):
+        share = size[own] / size[own].sum()
+        if own.sum() < 2 or not sums[own].any():
             continue
-        part = own.size / (own.size - 1) * float(own @ own)
-        variance, spread = variance + part, spread + part**2 / (own.size - 1)
+        part = float((sums[own] ** 2 / (1 - share)).sum())
+        variance, spread = variance + part, spread + part**2 / (float(own.sum()) - 1)
     df = variance**2 / spread if spread > 0 else math.nan
     return math.sqrt(variance) / n, df
 

@@ -230,9 +230,7 @@ def _search_order(columns: Floats, order: int) -> tuple[_Gram, Floats, float]:
 
     edge = math.atanh(_EDGE)
     points = (25, 9) if order == 1 else (11, 13) if order == 2 else (7, 7)
-    best = _minimise(
-        gram, length, bounds=(-edge, edge), size=order, points=points, precision=_FINE
-    )
+    best = _minimise(gram, length, bounds=(-edge, edge), size=order, points=points, precision=_FINE)
     freedom = length - width + 1
     least = float(_restricted(*gram(best[None]), freedom)[0])
     return gram, best, least + _penalty(order + 1, freedom)
@@ -289,37 +287,36 @@ def _minimise(
     which on the criterion is taken for a parabola.
     """
     centre, reach = np.full(size, sum(bounds) / 2), (bounds[1] - bounds[0]) / 2
-    number, step = points[0], math.inf
+    number, best, step, found = points[0], 0, math.inf, np.zeros((1,) * size)
     while step > precision:
         step = 2 * reach / (number - 1)
         offsets = step * (np.indices((number,) * size) - (number - 1) / 2)
         grid = np.clip(centre + offsets.reshape(size, -1).T, *bounds)
         grams, determinants = gram(grid)
         found = _restricted(grams, determinants, length - grams.shape[-1] + 1)
-        best = int(np.argmin(found))
+        best, found = int(np.argmin(found)), found.reshape(offsets.shape[1:])
         centre, reach, number = grid[best], step, points[1]
-    return np.clip(centre + step * _vertex(found.reshape(offsets.shape[1:]), best), *bounds)
+    return np.clip(centre + step * _vertex(found, best), *bounds)
 
 
 def _vertex(found: Floats, best: int) -> Floats:
     """Return how far the parabola around the best point has its minimum, in steps of the grid."""
-    at = np.unravel_index(best, found.shape)
-    nothing = np.zeros(found.ndim)
-    if any(i in {0, n - 1} for i, n in zip(at, found.shape, strict=True)):
-        return nothing
-    near = found[tuple(slice(i - 1, i + 2) for i in at)]
-    middle = (1,) * found.ndim
-    gradient, bend = nothing.copy(), np.zeros((found.ndim, found.ndim))
-    for i in range(found.ndim):
-        line = np.moveaxis(near, i, 0)
-        below, above = line[0][middle[1:]], line[2][middle[1:]]
-        gradient[i] = (above - below) / 2
-        bend[i, i] = above - 2 * near[middle] + below
-        for j in range(i):
-            plane = np.moveaxis(near, (i, j), (0, 1))[(slice(None), slice(None), *middle[2:])]
-            bend[i, j] = bend[j, i] = (plane[2, 2] - plane[2, 0] - plane[0, 2] + plane[0, 0]) / 4
+    at = np.array(np.unravel_index(best, found.shape))
+    if (at == 0).any() or (at == np.array(found.shape) - 1).any():
+        return np.zeros(found.ndim)
+
+    def near(shift: NDArray[np.int64]) -> float:
+        return float(found[tuple(at + shift)])
+
+    units = np.eye(found.ndim, dtype=np.int64)
+    gradient = np.array([near(u) - near(-u) for u in units]) / 2
+    bend = np.diag([near(u) - 2 * near(0 * u) + near(-u) for u in units])
+    for i, u in enumerate(units):
+        for j, v in enumerate(units[:i]):
+            mixed = near(u + v) - near(u - v) - near(v - u) + near(-u - v)
+            bend[i, j] = bend[j, i] = mixed / 4
     if np.linalg.eigvalsh(bend)[0] <= 0:
-        return nothing
+        return np.zeros(found.ndim)
     return np.clip(-np.linalg.solve(bend, gradient), -1, 1)
 
 
