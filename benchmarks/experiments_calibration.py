@@ -23,7 +23,7 @@ from rcakit.stats import clusters, group_time, moments, quantiles, sequential
 
 RESULTS = Path(__file__).parent / "results" / "experiments_calibration.md"
 Row = tuple[str, str, float, float, float]  # name, what, measured, lowest and highest allowed
-RUNS = 4000
+RUNS = 2000
 DAY = dt.datetime(2026, 1, 1)
 
 

@@ -290,10 +290,22 @@ def breakdown_m(effects: GroupTime, overall: Aggregate, critical: float) -> floa
     return max(left, 0.0) / (lag * max(steps)) if max(steps) > 0 else math.inf
 
 
-def two_way_fixed_effects(outcomes: Floats, start: Floats) -> tuple[float, float]:
+def two_way_fixed_effects(
+    outcomes: Floats, start: Floats, *, weights: Floats | None = None
+) -> tuple[float, float]:
     """Regress on unit and period effects; a contrast only, wrong when effects differ or grow.
 
-    Returns the coefficient and its standard error, clustered by unit.
+    Parameters
+    ----------
+    outcomes, start
+        As for `group_time_effects`.
+    weights
+        Of each cell, such as populations, shape ``(n, T)``; all alike when None.
+
+    Returns
+    -------
+    slope, standard_error
+        The error is clustered by unit.
 
     References
     ----------
@@ -301,17 +313,25 @@ def two_way_fixed_effects(outcomes: Floats, start: Floats) -> tuple[float, float
     """
     n, length = outcomes.shape
     treated = (np.arange(length) >= start[:, None]).astype(float)
-
-    def within(x: Floats) -> Floats:
-        return x - x.mean(axis=1, keepdims=True) - x.mean(axis=0) + x.mean()
-
-    d, y = within(treated), within(outcomes)
-    power = float((d * d).sum())
-    if power <= 0:
+    d, y = (_without_unit_and_period(x, weights) for x in (treated, outcomes))
+    w = np.ones_like(y) if weights is None else weights
+    power = float((w * d * d).sum())
+    if power <= 1e-12 * float((w * treated).sum()):
         return math.nan, math.nan
-    slope = float((d * y).sum()) / power
-    score = ((y - slope * d) * d).sum(axis=1)
+    slope = float((w * d * y).sum()) / power
+    score = (w * (y - slope * d) * d).sum(axis=1)
     return slope, math.sqrt(n / (n - 1) * float(score @ score)) / power
+
+
+def _without_unit_and_period(x: Floats, weights: Floats | None) -> Floats:
+    """Return what unit and period effects leave of a panel."""
+    if weights is None:
+        return np.asarray(x - x.mean(axis=1, keepdims=True) - x.mean(axis=0) + x.mean())
+    n, length = x.shape
+    dummies = np.hstack([np.repeat(np.eye(n), length, axis=0), np.tile(np.eye(length), (n, 1))])
+    root = np.sqrt(weights).ravel()
+    effects = np.linalg.lstsq(dummies * root[:, None], x.ravel() * root, rcond=None)[0]
+    return x - (dummies @ effects).reshape(n, length)
 
 
 def _error(
