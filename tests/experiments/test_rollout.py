@@ -181,6 +181,11 @@ BAD = [
     (lambda t: t.with_columns(start=pl.lit(None, dtype=pl.Int64)), {}, NotEnoughDataError, "no unit is treated"),
     (lambda t: t.with_columns(start=pl.lit(50)), {}, NotEnoughDataError, "no unit is treated"),
     (lambda t: t.with_columns(start=pl.lit(6)), {}, NotEnoughDataError, "no untreated unit"),
+    (lambda t: t.with_columns(start=pl.lit("soon")), {}, SchemaError, "must be of one kind"),
+    (lambda t: t.with_columns(y=pl.lit(1.0)), {}, NotEnoughDataError, "'y' must vary"),
+    (lambda t: t.with_columns(y=pl.lit(None, dtype=pl.Float64)), {}, NotEnoughDataError, "no unit-period holds column 'y'"),
+    (lambda t: t.filter((pl.col("vendor").str.slice(1).cast(pl.Int64) + pl.col("week")) % 12 != 0), {}, NotEnoughDataError, "no unit is seen in every period"),
+    (lambda t: t.with_columns(d=pl.lit(-1.0)), {"denominator": "d"}, SchemaError, "must not be negative"),
     (lambda t: t, {"comparison": "all"}, ParameterError, "comparison must be"),
     (lambda t: t, {"outcome": "z"}, SchemaError, "'z' is missing"),
 ]  # fmt: skip
