@@ -263,21 +263,24 @@ def interrupted(length: int, first: int, runs: int) -> Iterator[Row]:
 
 
 def triggered(runs: int) -> Iterator[Row]:
-    """A spike fades by itself; the change launched five days in does nothing."""
+    """A spike fades by itself; the change launched five days in does nothing; as for `interrupted`."""
     rng = np.random.default_rng(6)
     effects: dict[str, list[float]] = {"declared": [], "found": [], "ignored (contrast)": []}
     alarms: dict[str, list[bool]] = {name: [] for name in effects}
     onset, launch, length = 120, 125, 175
     fade = np.zeros(length)
     fade[onset:] = 5 * np.exp(-np.arange(length - onset) / 4)
+    plan = readings.Plan(seasons=(7,), slope=False, log=False, alpha=0.05, model="cautious")
+    starts = [DAY + dt.timedelta(days=i) for i in range(length)]
+    at, spike, nothing = starts[launch].date(), starts[onset].date(), np.zeros((length, 0))
     for _ in range(runs):
         y = 100 + math.sqrt(1 - 0.4**2) * autoregressive(rng, length, 0.4) + fade
-        frame = daily(y)
-        at, spike = DAY + dt.timedelta(days=launch), DAY + dt.timedelta(days=onset)
+        table = periods.Series(starts, y, nothing, {}, None)
         for name, given in (("declared", spike), ("found", None)):
-            found = experiments.pre_post(frame, time="day", value="y", at=at, trigger_at=given)
-            effects[name].append(found.effects[0].effect)
-            alarms[name].append(found.effects[0].pvalue < 0.05)
+            cut = periods.Cut.of(table, at, given, None, every="1d")
+            found = readings.read_series(y, nothing, cut, plan)
+            effects[name].append(found.chosen.estimate)
+            alarms[name].append(found.pvalue < 0.05)
         before, after = y[launch - 14 : launch], y[launch : launch + 14]
         effects["ignored (contrast)"].append(after.mean() - before.mean())
         error = math.sqrt(before.var(ddof=1) / 14 + after.var(ddof=1) / 14)
