@@ -276,7 +276,8 @@ def _chart_rows(reading: Reading, table: Series, cut: Cut, plan: Plan) -> list[R
     reach = moments.t_critical(plan.alpha, fit.df) * spread
     lines = np.array([reading.y, expected, expected - reach, expected + reach])
     values = (np.exp(lines) if plan.log else lines).T.tolist()
-    phases = np.where(cut.before, "before", np.where(cut.after, "after", "left out")).tolist()
+    phases = np.where(np.arange(cut.before.size) < cut.first, "left out", "washout")
+    phases = np.where(cut.before, "before", np.where(cut.after, "after", phases)).tolist()
     return [
         {
             "period_start": start,

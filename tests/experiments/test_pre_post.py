@@ -80,7 +80,8 @@ def test_spike_cuts_the_baseline():
     assert status(result, "trigger") == "warn"
     assert result.effects[0].effect_ci_lower < 0 < result.effects[0].effect_ci_upper
     phases = [row["phase"] for row in result.to_records("series")]
-    assert phases.count("left out") >= 14
+    assert phases.count("washout") == 14
+    assert phases.count("left out") >= 2
 
 
 def test_changed_definition_withholds():
