@@ -28,6 +28,7 @@ __all__ = [
     "EVERY",
     "Library",
     "aggregate",
+    "among",
     "between",
     "check_columns",
     "check_time_zone",
