@@ -71,6 +71,7 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.experiments_reference
 	$(BIN)/python -m benchmarks.experiments_verdicts
 	$(BIN)/python -m benchmarks.experiments_speed
+	$(BIN)/python -m benchmarks.experiments_calibration
 
 calibrate: .venv/.dev  ## Run the long calibrations
 	$(BIN)/python -m pytest -m slow

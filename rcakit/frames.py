@@ -11,6 +11,8 @@ others, so neither is asked of them.
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -26,6 +28,7 @@ __all__ = [
     "EVERY",
     "Library",
     "aggregate",
+    "among",
     "between",
     "check_columns",
     "check_time_zone",
@@ -46,6 +49,7 @@ EVERY = MappingProxyType({"1h": "1h", "1d": "1d", "1w": "1d", "1mo": "1mo"})
 
 _TIME = "period_start"
 _LOCAL = "__local_time"
+_SMALL = 100_000  # rows; a pandas table below is moved to polars, where a step costs less
 
 
 def library(data: Any) -> Library:
@@ -149,30 +153,32 @@ def aggregate(
     wanted = dict.fromkeys((*group, *([time] if time else []), *numbers))
     frame = _narwhal(data)
     frame = _at_home_if_needed(frame.select(*wanted) if wanted else frame, time)
-    if products:
-        frame = _lazy_at_home(frame)
+    is_whole = False
+    if products or _is_small_pandas(frame):
+        frame = _at_home(frame)
+        is_whole = _is_without_null(frame, added)
+        frame = frame.lazy() if frame.implementation.is_polars() else frame
     _check_numeric(frame, numbers)
-    if time is not None:
-        frame = _with_local_time(frame, time, tz)
-
     schema = _schema(frame)
-    derived = [_key(name, schema[name]) for name in group]
+    derived, window = [_key(name, schema[name]) for name in group], []
     if time is not None:
-        derived.append(nw.col(_LOCAL).dt.truncate(truncation).alias(_TIME))
-    frame = frame.with_columns(*derived) if derived else frame
+        frame, local = _local_time(frame, time, tz)
+        derived.append(local.dt.truncate(truncation).alias(_TIME))
     if start is not None:
-        frame = frame.filter(nw.col(_TIME) >= dt.datetime.combine(start, dt.time()))
+        window.append(nw.col(_TIME) >= dt.datetime.combine(start, dt.time()))
     if end is not None:
         after = dt.datetime.combine(end + dt.timedelta(days=1), dt.time())
-        frame = frame.filter(nw.col(_TIME) < after)
+        window.append(nw.col(_TIME) < after)
     by = [f"key:{name}" for name in group] + ([_TIME] if time else [])
     products_of = {f"sq:{name}": (name, name) for name in squared}
     products_of |= {f"times:{one}:{two}": (one, two) for one, two in products}
-    asked = _Asked(by, numbers, added, products_of, least)
-    # Looking for not-a-number in every row takes DuckDB as long as the sums; one such row makes a
-    # sum not-a-number, so that it is enough to look then.
-    is_trusting = bool(products) and frame.implementation.is_duckdb()
-    reduced = _added_up(frame, schema, asked, is_guarded=not is_trusting)
+    asked = _Asked(by, derived, window, numbers, added, added, products_of, least)
+    # Looking for not-a-number in every row takes as long as the sums (DuckDB) or a tenth of it
+    # (polars); one such row makes a sum not-a-number, so that it is enough to look then.
+    engine = frame.implementation
+    is_trusting = bool(products) and (engine.is_duckdb() or engine.is_polars())
+    first = asked._replace(counted=()) if is_trusting and is_whole else asked
+    reduced = _added_up(frame, schema, first, is_guarded=not is_trusting)
     if is_trusting and _holds_nan(reduced):
         reduced = _added_up(frame, schema, asked, is_guarded=True)
     names = {f"key:{name}": name for name in group} | {f"sum:{name}": name for name in added}
@@ -384,16 +390,29 @@ def _at_home_if_needed(frame: Any, time: str | None) -> Any:
     return frame
 
 
-def _lazy_at_home(frame: Any) -> Any:
-    """Let polars plan many products of columns at once; other tables stay in their engine.
+def _is_small_pandas(frame: Any) -> bool:
+    """Tell whether a pandas table is so small that its steps cost more than its rows."""
+    return bool(frame.implementation.is_pandas()) and len(frame) <= _SMALL
 
-    pandas would build every product as a column of its own.
+
+def _at_home(frame: Any) -> Any:
+    """Move tables of pandas and pyarrow to polars; others stay in their engine.
+
+    polars plans many products of columns at once; pandas would build each as a column of its own.
     """
     import narwhals as nw
 
     if frame.implementation.is_pandas() or frame.implementation.is_pyarrow():
-        frame = nw.from_native(_polars_from(frame))
-    return frame.lazy() if frame.implementation.is_polars() else frame
+        return nw.from_native(_polars_from(frame))
+    return frame
+
+
+def _is_without_null(frame: Any, names: Iterable[str]) -> bool:
+    """Tell whether a polars table is known to lack no value, which costs nothing to ask."""
+    import polars as pl
+
+    native = frame.to_native()
+    return isinstance(native, pl.DataFrame) and not any(native[n].null_count() for n in names)
 
 
 def _polars_from(frame: Any) -> "pl.DataFrame":
@@ -488,24 +507,33 @@ def _is_missing(name: str, dtype: Any) -> Any:
 
 
 def _with_local_time(frame: Any, time: str, tz: str) -> Any:
-    """Add the moment as naive local time; a bare date is its own local day."""
+    """Add the moment as naive local time."""
+    frame, local = _local_time(frame, time, tz)
+    return frame.with_columns(local.alias(_LOCAL))
+
+
+def _local_time(frame: Any, time: str, tz: str) -> tuple[Any, Any]:
+    """Return the moment as naive local time, and the frame to ask it of.
+
+    A bare date is its own local day.
+    """
     import narwhals as nw
 
     check_time_zone(tz)
     dtype, column = _schema(frame)[time], nw.col(time)
     if dtype == nw.Date:
-        return frame.with_columns(column.cast(nw.Datetime("us")).alias(_LOCAL))
+        return frame, column.cast(nw.Datetime("us"))
     if not isinstance(dtype, nw.Datetime):
         hint = "Convert epochs first, for example with polars.from_epoch."
         raise SchemaError(f"column {time!r} must hold timestamps or dates, got {dtype}. {hint}")
     is_zoned = dtype.time_zone is not None
     if not is_zoned and (tz == "UTC" or _holds_only_midnights(frame, time)):
-        return frame.with_columns(column.cast(nw.Datetime("us")).alias(_LOCAL))
+        return frame, column.cast(nw.Datetime("us"))
     if frame.implementation.is_duckdb():
-        return _with_duckdb_local_time(frame, time, tz, is_zoned=is_zoned)
+        return _with_duckdb_local_time(frame, time, tz, is_zoned=is_zoned), nw.col(_LOCAL)
     moment = column if is_zoned else column.dt.replace_time_zone("UTC")
     local = moment.dt.convert_time_zone(tz).dt.replace_time_zone(None)
-    return frame.with_columns(local.cast(nw.Datetime("us")).alias(_LOCAL))
+    return frame, local.cast(nw.Datetime("us"))
 
 
 def _holds_only_midnights(frame: Any, time: str) -> bool:
@@ -528,11 +556,14 @@ def _with_duckdb_local_time(frame: Any, time: str, tz: str, *, is_zoned: bool) -
 
 
 class _Asked(NamedTuple):
-    """What an aggregate adds up, by what."""
+    """What an aggregate adds up, by what; `counted` columns may lack values."""
 
     by: list[str]
+    derived: list[Any]
+    window: list[Any]
     numbers: tuple[str, ...]
     sums: tuple[str, ...]
+    counted: tuple[str, ...]
     products_of: dict[str, tuple[str, str]]
     least: tuple[str, ...]
 
@@ -541,22 +572,23 @@ def _added_up(frame: Any, schema: Any, asked: _Asked, *, is_guarded: bool) -> "p
     """Derive numbers, products and what is missing, and add them up."""
     import narwhals as nw
 
-    derived = [
+    numbers = [
         _number(name, schema[name], is_guarded=is_guarded).alias(f"number:{name}")
         for name in asked.numbers
     ]
-    frame = frame.with_columns(*derived) if derived else frame
-    missing = nw.lit(value=False)
-    for name in asked.sums:
-        missing = missing | nw.col(f"number:{name}").is_null()
-    frame = frame.with_columns(
-        missing.cast(nw.Int64).alias("n_missing"),
-        *(
-            (nw.col(f"number:{one}") * nw.col(f"number:{two}")).alias(alias)
-            for alias, (one, two) in asked.products_of.items()
-        ),
-    )
-    totals = {f"sum:{name}": f"number:{name}" for name in asked.sums}
+    if asked.derived or numbers:
+        frame = frame.with_columns(*asked.derived, *numbers)
+    frame = frame.filter(*asked.window) if asked.window else frame
+    missing = [nw.col(f"number:{name}").is_null() for name in asked.counted]
+    products = [
+        (nw.col(f"number:{one}") * nw.col(f"number:{two}")).alias(alias)
+        for alias, (one, two) in asked.products_of.items()
+    ]
+    if missing:
+        products.append(reduce(or_, missing).cast(nw.Int64).alias("n_missing"))
+    frame = frame.with_columns(*products) if products else frame
+    totals = {"n_missing": "n_missing"} if missing else {}
+    totals |= {f"sum:{name}": f"number:{name}" for name in asked.sums}
     totals |= {alias: alias for alias in asked.products_of}
     least = {f"least:{name}": f"number:{name}" for name in asked.least}
     return _reduce(frame, asked.by, totals, least)
@@ -578,17 +610,19 @@ def _reduce(
     import narwhals as nw
     import polars as pl
 
-    added = [nw.col("n_missing").sum()]
-    added += [nw.col(source).sum().alias(alias) for alias, source in totals.items()]
+    added = [nw.col(source).sum().alias(alias) for alias, source in totals.items()]
     added += [nw.col(source).min().alias(alias) for alias, source in least.items()]
     if by:
         frame = frame.group_by(*by).agg(nw.len().alias("n_rows"), *added)
     else:
         frame = frame.select(nw.len().alias("n_rows"), *added)
-    table = _collect(frame).select(*by, "n_rows", "n_missing", *totals, *least)
-    return table.with_columns(
-        pl.col("n_rows", "n_missing").cast(pl.Int64).fill_null(0),
-        pl.col([*totals, *least]).cast(pl.Float64).fill_null(0.0),
+    missing = pl.col("n_missing") if "n_missing" in totals else pl.lit(0).alias("n_missing")
+    numbers = [name for name in (*totals, *least) if name != "n_missing"]
+    return _collect(frame).select(
+        *by,
+        pl.col("n_rows").cast(pl.Int64).fill_null(0),
+        missing.cast(pl.Int64).fill_null(0),
+        pl.col(numbers).cast(pl.Float64).fill_null(0.0),
     )
 
 
@@ -600,7 +634,7 @@ def _tidy(
 
     text = [name for name in keys if table[name].dtype in {pl.Categorical, pl.Enum}]
     table = table.with_columns(pl.col(text).cast(pl.String)) if text else table
-    if time is not None:
+    if time is not None and table[_TIME].dtype != pl.Datetime("us"):
         table = table.with_columns(pl.col(_TIME).cast(pl.Datetime("us")))
     if every == "1w" and time is not None:
         numbers = [name for name in table.columns if name not in {*keys, _TIME}]

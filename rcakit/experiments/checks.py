@@ -139,10 +139,12 @@ def sample_ratio(phases: Sequence[tuple[Mapping[str, float], Mapping[str, float]
     )
 
 
-def assignment(n_unassigned: int, n_rows: int) -> Check:
-    """Report rows that belong to no arm."""
+def assignment(n_unassigned: int, n_rows: int, n_undated: int = 0) -> Check:
+    """Report rows that belong to no arm, or to no block of time."""
     detail = f"{wording.plural(n_unassigned, 'row')} of {wording.amount(n_rows)} without an arm"
-    if n_unassigned == 0:
+    if n_undated:
+        detail += f", and {wording.plural(n_undated, 'row')} without a time"
+    if n_unassigned + n_undated == 0:
         return Check("assignment", "pass", detail)
     todo = "They were left out. Find out why they have no arm: the gap may differ between arms."
     return Check("assignment", "warn", detail, todo)

@@ -200,14 +200,19 @@ class Evaluation(Result):
         return Size.of(self.primary)
 
     def _has_faded(self) -> bool:
-        """Tell whether an early effect was clear, is no longer, and the two differ clearly."""
+        """Tell whether an early effect was clear, is no longer, and the two differ clearly.
+
+        An early effect without a clear one overall is a second chance to find something: it is
+        held to half of the error rate (Bonferroni).
+        """
         if not isinstance(self.primary, RolloutResult):
             return False
         early, late, moved = (self.primary.at(n) for n in ("early", "late", "late_minus_early"))
         if early is None or late is None or moved is None:
             return False
         is_clear = [not part.ci_lower <= 0 <= part.ci_upper for part in (early, late, moved)]
-        return is_clear == [True, False, True] and early.estimate * moved.estimate < 0
+        is_sure = self._size().is_clear or early.pvalue < (1 - self.confidence_level) / 2
+        return is_clear == [True, False, True] and is_sure and early.estimate * moved.estimate < 0
 
     def _verdict(self) -> Finding:
         assert self.primary is not None

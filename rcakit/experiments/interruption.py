@@ -1,43 +1,42 @@
 """Did the level change on the date when the change came for everyone?
 
-The weakest of the designs: nothing is compared but the series with its own past. So two readings
-of that past are taken and the more cautious one is reported, and every rival explanation that the
-series can show is looked for.
+The weakest of the designs: nothing is compared but the series with its own past (`periods`). So two
+readings of that past are taken and the more cautious one is reported (`readings`), and every rival
+explanation that the series can show is looked for.
 """
 
 import datetime as dt
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rcakit import frames, wording
-from rcakit.errors import NotEnoughDataError, ParameterError, SchemaError
+from rcakit.errors import ParameterError
 from rcakit.experiments import checks
-from rcakit.experiments.checks import Check
+from rcakit.experiments.periods import SEASON, Cut, Rows, Series, bring_series, refuse_constant
+from rcakit.experiments.readings import (
+    Model,
+    Plan,
+    Reading,
+    model_checks,
+    placebo_check,
+    pvalue_of,
+    read_series,
+)
 from rcakit.experiments.results import ExperimentResult, MetricEffect
 from rcakit.results import Record
-from rcakit.stats import interrupted, moments
+from rcakit.stats import moments
 from rcakit.stats.interrupted import SeriesFit
 from rcakit.validation import check_choice, check_date, check_integer, check_names, check_number
 
 __all__ = ["pre_post"]
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-Model = Literal["cautious", "autoregressive", "local_level"]
-
-_SEASON = {"1h": 24, "1d": 7, "1w": 52, "1mo": 12}
-_STEP = {"1h": dt.timedelta(hours=1), "1d": dt.timedelta(days=1), "1w": dt.timedelta(weeks=1)}
-_MOST_INDICATORS = 24  # a longer season is drawn by two waves instead of one bar per position
-_NO_MEMORY = 1.5  # standard errors of a partial autocorrelation: below, no level wanders
-_TRIGGER_GAP = 2  # periods between the end of the baseline and the onset of the spike
-_TRIGGER_WASHOUT = 14  # periods for a spike to fade after the change
-_TRIGGER_WINDOW = 14
-_TRIGGER_ALARM, _TRIGGER_ONSET = 4.0, 1.5  # robust standard deviations
+_MODEL_WORDS = {
+    "autoregressive": "autoregressive errors (REML)",
+    "local_level": "local level (REML)",
+}
 
 
 def pre_post(
@@ -136,23 +135,24 @@ def pre_post(
         )
     alpha = 1 - check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
     check_choice(model, "model", ("cautious", "autoregressive", "local_level"))
-    check_choice(every, "every", tuple(_SEASON))
-    rows = _Rows(
+    check_choice(every, "every", tuple(SEASON))
+    rows = Rows(
         time, value, denominator, check_names(controls, "controls"),
         check_names(covariates, "covariates"),
     )  # fmt: skip
-    table = _series(data, rows, every=every, tz=tz, start=start, end=end)
-    cut = _Cut.of(table, at_day, trigger_day, washout, every=every)
-    plan = _Plan(
+    table = bring_series(data, rows, every=every, tz=tz, start=start, end=end)
+    cut = Cut.of(table, at_day, trigger_day, washout, every=every)
+    refuse_constant(table.outcome[cut.before], rows.name, " before the change")
+    plan = Plan(
         seasons=_seasons(season, every, cut.n_before),
         slope=slope,
         log=log,
         alpha=alpha,
         model=model,
     )
-    reading = _read(table.outcome, table.covariates, cut, plan)
+    reading = read_series(table.outcome, table.covariates, cut, plan)
     moved = {
-        name: _read(series, table.covariates, cut, plan).pvalue
+        name: read_series(series, table.covariates, cut, plan).pvalue
         for name, series in table.controls.items()
     }
     guard = (
@@ -164,8 +164,8 @@ def pre_post(
             _days(definition_changed_at), table.starts[0].date(), table.starts[-1].date(), [at_day]
         ),
         checks.negative_controls(moved),
-        _placebo(reading, cut),
-        *_model_checks(reading, plan),
+        placebo_check(reading, cut),
+        *model_checks(reading),
         *([table.gaps] if table.gaps else ()),
     )
     return ExperimentResult(
@@ -178,218 +178,9 @@ def pre_post(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Which columns say what."""
-
-    time: str
-    value: str | None
-    denominator: str | None
-    controls: tuple[str, ...]
-    covariates: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        if self.value is None:
-            return "rows"
-        return self.value if self.denominator is None else f"{self.value} / {self.denominator}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """Evenly spaced values."""
-
-    starts: list[dt.datetime]
-    outcome: Floats
-    covariates: Floats
-    controls: dict[str, Floats]
-    gaps: Check | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    seasons: tuple[int, ...]
-    slope: bool
-    log: bool
-    alpha: float
-    model: Model
-
-
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """Which periods are before, after, and neither."""
-
-    before: Mask
-    after: Mask
-    first: int
-    washout: int
-    given: dt.datetime | None
-    detected: dt.datetime | None
-    baseline_end: dt.datetime
-
-    @property
-    def n_before(self) -> int:
-        return int(self.before.sum())
-
-    @property
-    def n_after(self) -> int:
-        return int(self.after.sum())
-
-    @classmethod
-    def of(
-        cls,
-        table: _Series,
-        at: dt.date,
-        trigger: dt.date | None,
-        washout: int | None,
-        *,
-        every: str,
-    ) -> "_Cut":
-        """Cut the series at the date, and before the spike that led to it."""
-        starts = np.array(table.starts, dtype="datetime64[us]")
-        first = int(np.searchsorted(starts, np.datetime64(dt.datetime.combine(at, dt.time()))))
-        if first == 0 or first >= starts.size:
-            raise ParameterError(
-                f"at must lie inside the data ({table.starts[0]} to {table.starts[-1]}), got {at}. "
-                "Bring earlier or later rows."
-            )
-        detected, onset = None, first
-        if trigger is None:
-            detected = _spike_before(table.outcome, first, _SEASON[every])
-        else:
-            moment = np.datetime64(dt.datetime.combine(trigger, dt.time()))
-            onset = int(np.searchsorted(starts, moment))
-        provoked = trigger is not None or detected is not None
-        if detected is not None:
-            onset = detected
-        usual = _TRIGGER_WASHOUT if provoked else 0
-        skipped = usual if washout is None else check_integer(washout, "washout", ge=0)
-        last = max(onset - _TRIGGER_GAP, 0) if provoked else first
-        index = np.arange(starts.size)
-        before, after = index < last, index >= first + skipped
-        if before.sum() < 14 or after.sum() < 3:
-            raise NotEnoughDataError(
-                f"there must be at least 14 periods before and 3 after the change, got "
-                f"{before.sum()} and {after.sum()} (left out: {first - last} before, {skipped} "
-                "after). Bring more history, wait, or use a finer every=."
-            )
-        return cls(
-            before=before,
-            after=after,
-            first=first,
-            washout=skipped,
-            given=None if trigger is None else table.starts[onset],
-            detected=None if detected is None else table.starts[detected],
-            baseline_end=table.starts[last - 1],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """Both models of one series, and the one that is reported."""
-
-    y: Floats
-    design: Floats
-    weights: Floats
-    slope_weights: Floats | None
-    autoregressive: SeriesFit
-    local_level: SeriesFit
-    chosen: SeriesFit
-    chosen_name: str
-    slope_fit: SeriesFit | None
-
-    @property
-    def pvalue(self) -> float:
-        return _pvalue(self.chosen)
-
-
-def _series(
-    data: Any,
-    rows: _Rows,
-    *,
-    every: str,
-    tz: str,
-    start: str | dt.date | None,
-    end: str | dt.date | None,
-) -> _Series:
-    """Bring one value per period home; periods without rows are zeros, or gaps for a rate."""
-    columns = (rows.value, rows.denominator, *rows.controls, *rows.covariates)
-    table = frames.aggregate(
-        data,
-        time=rows.time,
-        every=every,
-        tz=tz,
-        start=None if start is None else check_date(start, "start"),
-        end=None if end is None else check_date(end, "end"),
-        sums=tuple(dict.fromkeys(c for c in columns if c is not None)),
-        lowest=() if rows.denominator is None else rows.denominator,
-    )
-    table = table.filter(table["period_start"].is_not_null())
-    if table.height == 0:
-        raise NotEnoughDataError("no row has a time in the asked-for window, got 0 periods.")
-    if rows.denominator is not None and table[f"{rows.denominator}__lowest"].min() < 0:  # type: ignore[operator]
-        raise SchemaError(f"column {rows.denominator!r} is a denominator and must not be negative.")
-    found = table["period_start"].to_list()
-    starts = _grid(found[0], found[-1], every)
-    position = np.searchsorted(
-        np.array(starts, dtype="datetime64[us]"), np.array(found, dtype="datetime64[us]")
-    )
-
-    def spread(values: Any) -> Floats:
-        full = np.zeros(len(starts))
-        full[position] = np.asarray(values, dtype=float)
-        return full
-
-    counts = spread(table["n_rows"])
-    value = counts if rows.value is None else spread(table[rows.value])
-    gaps = None
-    if rows.denominator is not None:
-        value, gaps = _rate(value, spread(table[rows.denominator]), starts)
-    if float(np.ptp(value)) == 0:
-        raise NotEnoughDataError(
-            f"{rows.name!r} must vary, got the same value in every period. Check the column."
-        )
-    held = counts > 0
-    covariates = [
-        _filled(spread(table[name]) / np.maximum(counts, 1), held) for name in rows.covariates
-    ]
-    return _Series(
-        starts=starts,
-        outcome=value,
-        covariates=np.array(covariates).T if covariates else np.zeros((len(starts), 0)),
-        controls={name: spread(table[name]) for name in rows.controls},
-        gaps=gaps,
-    )
-
-
-def _grid(first: dt.datetime, last: dt.datetime, every: str) -> list[dt.datetime]:
-    if every == "1mo":
-        months = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
-        return [dt.datetime(m // 12, m % 12 + 1, 1) for m in months]  # noqa: DTZ001 - local time
-    step = _STEP[every]
-    return [first + i * step for i in range((last - first) // step + 1)]
-
-
-def _rate(top: Floats, bottom: Floats, starts: list[dt.datetime]) -> tuple[Floats, Check | None]:
-    held = bottom > 0
-    if not held.any():
-        raise NotEnoughDataError("the denominator is zero in every period.")
-    rate = np.divide(top, bottom, out=np.zeros_like(top), where=held)
-    if held.all():
-        return rate, None
-    empty = [wording.day(starts[i]) for i in np.flatnonzero(~held)]
-    todo = "They were bridged in a straight line. Check whether rows are missing."
-    return _filled(rate, held), checks.dropped("periods", empty, "denominator zero", todo)
-
-
-def _filled(values: Floats, held: Mask) -> Floats:
-    index = np.arange(values.size)
-    return np.interp(index, index[held], values[held])
-
-
 def _asked(season: int | Sequence[int] | None, every: str) -> tuple[int, ...]:
     if season is None:
-        return (_SEASON[every],)
+        return (SEASON[every],)
     listed = (season,) if isinstance(season, int) else tuple(season)
     return tuple(check_integer(item, "season", ge=1) for item in listed) or (1,)
 
@@ -403,137 +194,8 @@ def _days(given: str | dt.date | Sequence[str | dt.date]) -> list[dt.date]:
     return [check_date(day, "definition_changed_at") for day in listed]
 
 
-def _spike_before(y: Floats, first: int, season: int) -> int | None:
-    """Find the onset of a spike in the last periods before the change, or None."""
-    quiet = first - _TRIGGER_WINDOW
-    if quiet < max(2 * season, 14):
-        return None
-    position = np.arange(first) % season
-    usual = np.array([np.median(y[:quiet][position[:quiet] == p]) for p in range(season)])
-    rest = y[:first] - usual[position]
-    middle = np.median(rest[:quiet])
-    scale = 1.4826 * np.median(np.abs(rest[:quiet] - middle))
-    scale = max(float(scale), 0.8 * float(np.std(rest[:quiet])))
-    if scale == 0:
-        return None
-    z = (rest - middle) / scale
-    peak = quiet + int(np.argmax(np.abs(z[quiet:])))
-    if abs(z[peak]) < _TRIGGER_ALARM:
-        return None
-    onset = peak
-    while onset > 0 and z[onset - 1] * np.sign(z[peak]) > _TRIGGER_ONSET:
-        onset -= 1
-    return onset
-
-
-def _design(covariates: Floats, cut: _Cut, plan: _Plan) -> tuple[Floats, Floats, Floats | None]:
-    """Return the columns, the combination that is the effect, and the one that is its slope."""
-    length = cut.before.size
-    index = np.arange(length)
-    step = (index >= cut.first).astype(float)
-    parts = [np.ones((length, 1)), ((index - length / 2) / length)[:, None], step[:, None]]
-    if plan.slope:
-        parts.append((np.maximum(index - cut.first, 0) / length)[:, None])
-    for season in plan.seasons:
-        if season <= _MOST_INDICATORS:
-            parts.append(interrupted.seasonal_columns(length, season))
-        else:
-            angle = 2 * math.pi * np.outer(index, [1, 2]) / season
-            parts.append(np.column_stack([np.sin(angle), np.cos(angle)]))
-    if covariates.shape[1]:
-        used = np.log(np.maximum(covariates, 1e-12)) if plan.log else covariates
-        parts.append((used - used.mean(axis=0)) / np.maximum(used.std(axis=0), 1e-12))
-    out = np.flatnonzero(~cut.before & ~cut.after)
-    parts.append((index[:, None] == out).astype(float))  # a period with its own column says nothing
-    design = np.column_stack(parts)
-    weights = np.zeros(design.shape[1])
-    weights[2] = 1.0
-    if not plan.slope:
-        return design, weights, None
-    weights[3] = float(np.mean((index - cut.first)[cut.after])) / length
-    slope = np.zeros(design.shape[1])
-    slope[3] = 1 / length
-    return design, weights, slope
-
-
-def _read(values: Floats, covariates: Floats, cut: _Cut, plan: _Plan) -> _Reading:
-    """Fit both models and choose the one to report."""
-    if plan.log and (values <= 0).any():
-        raise ParameterError("log needs values above zero in every period, got zero or less.")
-    y = np.log(values) if plan.log else values
-    design, weights, slope = _design(covariates, cut, plan)
-    if design.shape[0] - design.shape[1] < 8:
-        raise NotEnoughDataError(
-            f"{design.shape[0]} periods are too few for {design.shape[1]} columns. "
-            "Set season=1, drop covariates, or bring more history."
-        )
-    scale = float(np.std(y)) or 1.0
-    first = interrupted.fit_autoregressive(y / scale, design, weights, orders=(1, 2))
-    second = interrupted.fit_local_level(y / scale, design, weights)
-    first, second = _rescaled(first, scale), _rescaled(second, scale)
-    names = ("autoregressive", "local_level")
-    reach = [moments.t_critical(plan.alpha, f.df) * f.standard_error for f in (first, second)]
-    remembers = max(first.memory) > _NO_MEMORY / math.sqrt(y.size)
-    cautious = names[int(np.argmax(reach))] if remembers else names[0]
-    name = cautious if plan.model == "cautious" else plan.model
-    slope_fit = None
-    if slope is not None:
-        fitted = (
-            interrupted.fit_autoregressive(y / scale, design, slope, orders=(1, 2))
-            if name == "autoregressive"
-            else interrupted.fit_local_level(y / scale, design, slope)
-        )
-        slope_fit = _rescaled(fitted, scale)
-    chosen = first if name == "autoregressive" else second
-    return _Reading(y, design, weights, slope, first, second, chosen, name, slope_fit)
-
-
-def _rescaled(fit: SeriesFit, scale: float) -> SeriesFit:
-    from dataclasses import replace
-
-    return replace(
-        fit,
-        coefficients=fit.coefficients * scale,
-        covariance=fit.covariance * scale**2,
-        estimate=fit.estimate * scale,
-        standard_error=fit.standard_error * scale,
-    )
-
-
-def _pvalue(fit: SeriesFit) -> float:
-    return moments.two_sided_pvalue(fit.estimate / fit.standard_error, fit.df)
-
-
-def _model_checks(reading: _Reading, plan: _Plan) -> list[Check]:
-    kept = reading.chosen.residuals
-    error = max(reading.autoregressive.standard_error, reading.local_level.standard_error)
-    lags = min(10, kept.size // 5)
-    del plan
-    return [
-        checks.model_agreement(
-            reading.autoregressive.estimate, reading.local_level.estimate, error
-        ),
-        checks.history_memory(interrupted.ljung_box_pvalue(kept, lags, len(reading.chosen.memory))),
-    ]
-
-
-def _placebo(reading: _Reading, cut: _Cut) -> Check:
-    """Look for the same kind of step on dates when nothing was changed."""
-    n = cut.n_before
-    if n < 40:
-        return checks.placebo_dates(0, 0)
-    dates = np.linspace(14, n - 10, 8).astype(np.int64)
-    design = reading.design[:n]
-    varying = np.ptp(design, axis=0) > 0
-    varying[0] = True
-    partial = np.clip(np.array(reading.autoregressive.memory), -0.95, 0.95)
-    t = interrupted.step_statistics(reading.y[:n], design[:, varying], partial, dates)
-    critical = moments.t_critical(0.05, reading.autoregressive.df)
-    return checks.placebo_dates(int(np.count_nonzero(np.abs(t) > critical)), dates.size)
-
-
 def _effects(
-    reading: _Reading, name: str, cut: _Cut, plan: _Plan, *, blocked: bool
+    reading: Reading, name: str, cut: Cut, plan: Plan, *, blocked: bool
 ) -> list[MetricEffect]:
     fit = reading.chosen
     reach = moments.t_critical(plan.alpha, fit.df) * fit.standard_error
@@ -545,7 +207,7 @@ def _effects(
     else:
         absolute = ends
         relative = tuple(_share(end, observed) for end in ends)
-    pvalue = _pvalue(fit)
+    pvalue = pvalue_of(fit)
     verdict = "no clear difference"
     if pvalue < plan.alpha:
         verdict = "higher" if fit.estimate > 0 else "lower"
@@ -571,17 +233,11 @@ def _effects(
     return effects
 
 
-_MODEL_WORDS = {
-    "autoregressive": "autoregressive errors (REML)",
-    "local_level": "local level (REML)",
-}
-
-
 def _slope_effect(
-    fit: SeriesFit, name: str, plan: _Plan, common: dict[str, Any], *, blocked: bool
+    fit: SeriesFit, name: str, plan: Plan, common: dict[str, Any], *, blocked: bool
 ) -> MetricEffect:
     reach = moments.t_critical(plan.alpha, fit.df) * fit.standard_error
-    pvalue = _pvalue(fit)
+    pvalue = pvalue_of(fit)
     verdict = "no clear difference"
     if pvalue < plan.alpha:
         verdict = "higher" if fit.estimate > 0 else "lower"
@@ -608,7 +264,7 @@ def _share(effect: float, observed: float) -> float:
     return effect / abs(expected) if expected * observed > 0 else math.nan
 
 
-def _chart_rows(reading: _Reading, table: _Series, cut: _Cut, plan: _Plan) -> list[Record]:
+def _chart_rows(reading: Reading, table: Series, cut: Cut, plan: Plan) -> list[Record]:
     """Return observed and expected values; expected is what the past alone would continue to."""
     fit = reading.chosen
     without = reading.design.copy()
@@ -618,16 +274,20 @@ def _chart_rows(reading: _Reading, table: _Series, cut: _Cut, plan: _Plan) -> li
     expected = without @ fit.coefficients
     spread = np.sqrt(np.einsum("tk,kl,tl->t", without, fit.covariance, without))
     reach = moments.t_critical(plan.alpha, fit.df) * spread
-    change = np.exp if plan.log else (lambda x: x)
-    phases = np.where(cut.before, "before", np.where(cut.after, "after", "left out"))
+    lines = np.array([reading.y, expected, expected - reach, expected + reach])
+    values = (np.exp(lines) if plan.log else lines).T.tolist()
+    phases = np.where(np.arange(cut.before.size) < cut.first, "left out", "washout")
+    phases = np.where(cut.before, "before", np.where(cut.after, "after", phases)).tolist()
     return [
         {
             "period_start": start,
-            "observed": float(change(reading.y[i])),
-            "expected": float(change(expected[i])),
-            "expected_lower": float(change(expected[i] - reach[i])),
-            "expected_upper": float(change(expected[i] + reach[i])),
-            "phase": str(phases[i]),
+            "observed": observed,
+            "expected": middle,
+            "expected_lower": lower,
+            "expected_upper": upper,
+            "phase": phase,
         }
-        for i, start in enumerate(table.starts)
+        for start, (observed, middle, lower, upper), phase in zip(
+            table.starts, values, phases, strict=True
+        )
     ]

@@ -217,23 +217,34 @@ def _panel(
 
     keys = tuple(dict.fromkeys((unit, time, start, *([cluster] if cluster else []))))
     sums = (outcome, *([denominator] if denominator else []))
-    table = frames.aggregate(data, keys=keys, sums=sums)
+    table = frames.aggregate(data, keys=keys, sums=sums, lowest=sums[1:])
+    n_rows = int(table["n_rows"].sum())
     table = table.filter(pl.col(unit).is_not_null(), pl.col(time).is_not_null())
+    nameless = n_rows - int(table["n_rows"].sum())
     table = table.filter(~pl.col(unit).is_in(list(exclude))) if exclude else table
     _refuse_duplicates(table, unit, time)
     _refuse_switches(table, unit, start, cluster)
     table = table.filter(pl.col("n_missing") == 0)
     value = pl.col(outcome)
     if denominator is not None:
+        _refuse_negative(table, denominator)
         table = table.filter(pl.col(denominator) > 0)
         value = value / pl.col(denominator)
     if table.height == 0:
-        raise NotEnoughDataError("no unit-period holds an outcome, got 0 rows.")
+        raise NotEnoughDataError(
+            f"no unit-period holds column {outcome!r}, got 0 of them. Check the column, its "
+            "denominator, and exclude=."
+        )
     periods = table[time].unique().sort().to_list()
     wide = table.with_columns(value.alias("__value")).pivot(time, index=unit, values="__value")
     wide = wide.sort(unit)
     full = wide.filter(~pl.any_horizontal(pl.exclude(unit).is_null()))
     gaps = sorted(set(wide[unit].to_list()) - set(full[unit].to_list()), key=str)
+    if full.height == 0:
+        raise NotEnoughDataError(
+            f"no unit is seen in every period, got {len(gaps)} units with gaps in {len(periods)} "
+            "periods. Use a coarser period, or shorten the window."
+        )
     own = table.group_by(unit).agg(
         pl.col(start).first(), *([pl.col(cluster).first()] if cluster else [])
     )
@@ -245,6 +256,7 @@ def _panel(
     order = np.argsort([periods.index(_typed(name, periods)) for name in names])
     outcomes = kept.select(names).to_numpy()[:, order].astype(float)
     notes = (
+        *([_nameless(nameless)] if nameless else ()),
         checks.dropped(
             "incomplete_units", [str(g) for g in gaps], "periods missing",
             "Only units seen in every period can be compared; fill or shorten the window.",
@@ -258,6 +270,10 @@ def _panel(
     codes = None
     if cluster is not None:
         codes = own.filter(~always)[cluster].rank("dense").to_numpy().astype(np.int64) - 1
+    if outcomes.size and float(np.ptp(outcomes)) == 0:
+        raise NotEnoughDataError(
+            f"{outcome!r} must vary, got the same value in every unit and period. Check the column."
+        )
     panel = Panel(
         kept[unit].to_list(), periods, outcomes, position[~always], codes, notes,
         (unit, time, start, outcome),
@@ -284,6 +300,20 @@ def _refuse_duplicates(table: "pl.DataFrame", unit: str, time: str) -> None:
         )
 
 
+def _nameless(n: int) -> Check:
+    detail = f"{wording.plural(n, 'row')} without a unit or a period left out"
+    return Check("rows", "warn", detail, "Find out whose they are: a unit may look smaller for it.")
+
+
+def _refuse_negative(table: "pl.DataFrame", denominator: str) -> None:
+    least = table[f"{denominator}__lowest"].min()
+    if isinstance(least, float) and least < 0:
+        raise SchemaError(
+            f"column {denominator!r} is a denominator and must not be negative, got {least:g}. "
+            "Filter or correct these rows."
+        )
+
+
 def _refuse_switches(table: "pl.DataFrame", unit: str, start: str, cluster: str | None) -> None:
     import polars as pl
 
@@ -301,18 +331,24 @@ def _refuse_switches(table: "pl.DataFrame", unit: str, start: str, cluster: str 
 
 def _positions(starts: list[Any], periods: list[Any], time: str, start: str) -> Floats:
     """Turn first treated periods into positions; null, or after the window, is never."""
-    ordered = np.array([_comparable(period) for period in periods])
+    moments_of = [_comparable(period) for period in periods]
+    if None in moments_of:
+        raise SchemaError(
+            f"column {time!r} must hold dates or whole numbers, got {shown(periods[0])}. Convert it."
+        )
+    ordered = np.array(moments_of, dtype=float)
+    is_number = isinstance(periods[0], int | float)
     found = np.full(len(starts), math.inf)
     for i, value in enumerate(starts):
         if value is None:
             continue
-        try:
-            position = int(np.searchsorted(ordered, _comparable(value)))
-        except TypeError:
+        moment = _comparable(value) if isinstance(value, int | float) == is_number else None
+        if moment is None:
             raise SchemaError(
                 f"columns {start!r} and {time!r} must be of one kind, got {shown(value)} and "
-                f"{shown(periods[0])}. Convert one of them."
-            ) from None
+                f"{shown(periods[0])}. Convert one of them, and use null for never."
+            )
+        position = int(np.searchsorted(ordered, moment))
         found[i] = position if position < ordered.size else math.inf
     if not np.isfinite(found).any():
         raise NotEnoughDataError(
@@ -322,14 +358,18 @@ def _positions(starts: list[Any], periods: list[Any], time: str, start: str) -> 
     return found
 
 
-def _comparable(value: Any) -> float:
+def _comparable(value: Any) -> float | None:
+    """Return a period as a number; None for text that is no date."""
     if isinstance(value, dt.datetime):
         return value.replace(tzinfo=value.tzinfo or dt.UTC).timestamp()
     if isinstance(value, dt.date):
         return dt.datetime.combine(value, dt.time(), dt.UTC).timestamp()
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    return dt.datetime.fromisoformat(str(value)).replace(tzinfo=dt.UTC).timestamp()
+    try:
+        return dt.datetime.fromisoformat(str(value)).replace(tzinfo=dt.UTC).timestamp()
+    except ValueError:
+        return None
 
 
 def _without_lonely_waves(panel: Panel) -> Panel:
@@ -432,6 +472,17 @@ def _enough_groups(panel: Panel) -> Check:
         return Check("clusters", "pass", f"{len(panel.units)} units taken as independent")
     n_groups = int(panel.cluster.max()) + 1
     treated = np.unique(panel.cluster[np.isfinite(panel.start)]).size
+    lonely = [
+        str(panel.periods[int(wave)])
+        for wave in np.unique(panel.start[np.isfinite(panel.start)])
+        if np.unique(panel.cluster[panel.start == wave]).size == 1
+    ]
+    if lonely:
+        detail = f"one group alone in each of these waves: {', '.join(lonely)}"
+        todo = (
+            "A group that changed alone shows no spread: merge waves, or leave it out (exclude=)."
+        )
+        return Check("clusters", "block", detail, todo)
     return checks.enough_clusters(n_groups - treated, treated, None)
 
 

@@ -92,7 +92,10 @@ def event_study(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLev
 
 
 def counterfactual(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelMixin":
-    """Draw what was observed beside what the past alone would have continued to."""
+    """Draw what was observed beside what the past alone would have continued to.
+
+    Periods that were left out (a spike, a washout) are shaded; the rule is the change.
+    """
     alt = theme.altair()
     kept = [{**row, "period_start": row["period_start"].isoformat()} for row in rows]
     base = alt.Chart(alt.Data(values=kept)).encode(
@@ -104,11 +107,20 @@ def counterfactual(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.Top
     observed = base.mark_line(color=_BLUE).encode(
         y="observed:Q", tooltip=["period_start:T", "observed:Q", "expected:Q", "phase:N"]
     )
-    after = [row for row in kept if row["phase"] != "before"][:1]
-    cut = alt.Chart(alt.Data(values=after)).mark_rule(strokeDash=[2, 2]).encode(x="period_start:T")
-    return (band + expected + observed + cut).properties(
-        width=_WIDTH, title=alt.Title(**theme.titled(title))
+    since = [row for row in kept if row["phase"] in {"washout", "after"}][:1]
+    change = alt.Chart(alt.Data(values=since)).encode(x="period_start:T")
+    cut = change.mark_rule(strokeDash=[2, 2])
+    told = change.mark_text(align="left", dx=4, y=8).encode(text=alt.value("change"))
+    out = [row["period_start"] for row in kept if row["phase"] in {"left out", "washout"}]
+    ends = [{"first": out[0], "last": out[-1]}] if out else []
+    gap = alt.Chart(alt.Data(values=ends)).mark_rect(opacity=0.12, color=_GREY)
+    shade = gap.encode(x="first:T", x2="last:T")
+    layers = (
+        [shade, band, expected, observed, cut, told]
+        if out
+        else [band, expected, observed, cut, told]
     )
+    return alt.layer(*layers).properties(width=_WIDTH, title=alt.Title(**theme.titled(title)))
 
 
 def power_curve(rows: Sequence[Mapping[str, Any]], *, title: str) -> "alt.TopLevelMixin":

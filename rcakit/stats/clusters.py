@@ -213,11 +213,11 @@ class _WorkingModel:
 
     def _arm_moments(self, arm: int, inflation: Floats) -> tuple[float, float]:
         """Return trace and squared norm of the covariance of the inflated residual sums."""
-        members = np.flatnonzero(self.arms == arm)
-        position = np.full(self.arms.size, -1)
-        position[members] = np.arange(members.size)
         inside = self._cells.arm == arm
-        covariance = np.zeros((members.size, members.size))
+        strata = np.unique(self._cells.stratum[inside])
+        if strata.size == 1:
+            return self._moments_of_one_stratum(inside, inflation)
+        members = np.flatnonzero(self.arms == arm)
         if members.size > _DENSE_CLUSTERS:
             diagonal = np.bincount(
                 self._cells.cluster[inside],
@@ -225,7 +225,10 @@ class _WorkingModel:
                 minlength=self.arms.size,
             )[members]
             return float(diagonal.sum()), float((diagonal**2).sum())
-        for stratum in np.unique(self._cells.stratum[inside]):
+        position = np.full(self.arms.size, -1)
+        position[members] = np.arange(members.size)
+        covariance = np.zeros((members.size, members.size))
+        for stratum in strata:
             here = inside & (self._cells.stratum == stratum)
             at = position[self._cells.cluster[here]]
             share, variance = self._share[here], self._variance[here]
@@ -234,3 +237,18 @@ class _WorkingModel:
             covariance[np.ix_(at, at)] += self._scale[here][0] ** 2 * block
         covariance *= np.outer(inflation[members], inflation[members])
         return float(np.trace(covariance)), float((covariance**2).sum())
+
+    def _moments_of_one_stratum(
+        self, inside: NDArray[np.bool_], inflation: Floats
+    ) -> tuple[float, float]:
+        """Return the same from sums over clusters, without the covariance itself.
+
+        With every cluster in one cell the covariance is D - ab' - ba' + vaa', D diagonal.
+        """
+        factor = inflation[self._cells.cluster[inside]] * self._scale[inside]
+        variance, total = self._variance[inside], float(self._variance[inside].sum())
+        a, b, d = factor * self._share[inside], factor * variance, factor**2 * variance
+        aa, ab, bb = float(a @ a), float(a @ b), float(b @ b)
+        squared = float(d @ d) + 2 * (aa * bb + ab**2) + (total * aa) ** 2
+        squared += 2 * total * float(d @ a**2) - 4 * float(d @ (a * b)) - 4 * total * aa * ab
+        return float(d.sum()) - 2 * ab + total * aa, squared

@@ -290,10 +290,22 @@ def breakdown_m(effects: GroupTime, overall: Aggregate, critical: float) -> floa
     return max(left, 0.0) / (lag * max(steps)) if max(steps) > 0 else math.inf
 
 
-def two_way_fixed_effects(outcomes: Floats, start: Floats) -> tuple[float, float]:
+def two_way_fixed_effects(
+    outcomes: Floats, start: Floats, *, weights: Floats | None = None
+) -> tuple[float, float]:
     """Regress on unit and period effects; a contrast only, wrong when effects differ or grow.
 
-    Returns the coefficient and its standard error, clustered by unit.
+    Parameters
+    ----------
+    outcomes, start
+        As for `group_time_effects`.
+    weights
+        Of each cell, such as populations, shape ``(n, T)``; all alike when None.
+
+    Returns
+    -------
+    slope, standard_error
+        The error is clustered by unit.
 
     References
     ----------
@@ -301,37 +313,54 @@ def two_way_fixed_effects(outcomes: Floats, start: Floats) -> tuple[float, float
     """
     n, length = outcomes.shape
     treated = (np.arange(length) >= start[:, None]).astype(float)
-
-    def within(x: Floats) -> Floats:
-        return x - x.mean(axis=1, keepdims=True) - x.mean(axis=0) + x.mean()
-
-    d, y = within(treated), within(outcomes)
-    power = float((d * d).sum())
-    if power <= 0:
+    d, y = (_without_unit_and_period(x, weights) for x in (treated, outcomes))
+    w = np.ones_like(y) if weights is None else weights
+    power = float((w * d * d).sum())
+    if power <= 1e-12 * float((w * treated).sum()):
         return math.nan, math.nan
-    slope = float((d * y).sum()) / power
-    score = ((y - slope * d) * d).sum(axis=1)
+    slope = float((w * d * y).sum()) / power
+    score = (w * (y - slope * d) * d).sum(axis=1)
     return slope, math.sqrt(n / (n - 1) * float(score @ score)) / power
+
+
+def _without_unit_and_period(x: Floats, weights: Floats | None) -> Floats:
+    """Return what unit and period effects leave of a panel."""
+    if weights is None:
+        return np.asarray(x - x.mean(axis=1, keepdims=True) - x.mean(axis=0) + x.mean())
+    n, length = x.shape
+    dummies = np.hstack([np.repeat(np.eye(n), length, axis=0), np.tile(np.eye(length), (n, 1))])
+    root = np.sqrt(weights).ravel()
+    effects = np.linalg.lstsq(dummies * root[:, None], x.ravel() * root, rcond=None)[0]
+    return x - (dummies @ effects).reshape(n, length)
 
 
 def _error(
     influence: Floats, start: Floats, cluster: Integers | None, *, small_sample: bool
 ) -> tuple[float, float]:
-    """Return the standard error and its degrees of freedom."""
+    """Return the standard error and its degrees of freedom.
+
+    Within a wave, groups share its mean: each squared sum is divided by one less the group's share
+    of the wave (CR2 of Bell and McCaffrey 2002, Survey Methodology 28, p. 173, for a mean).
+    """
     n = influence.size
-    if cluster is not None:
-        sums = np.bincount(cluster, weights=influence)
-        size = int(np.count_nonzero(np.bincount(cluster)))
-        return math.sqrt(size / max(size - 1, 1) * float(sums @ sums)) / n, max(size - 1.0, 1.0)
-    if not small_sample:
+    if not small_sample and cluster is None:
         return math.sqrt(float(influence @ influence)) / n, math.inf
+    group = np.arange(n) if cluster is None else cluster
+    sums, size = np.bincount(group, weights=influence), np.bincount(group)
+    wave = np.full(size.size, -1.0)
+    wave[group] = start
+    if not np.array_equal(wave[group], start):  # a group in several waves is no draw of any wave
+        n_groups = int(np.count_nonzero(size))
+        return math.sqrt(n_groups / max(n_groups - 1, 1) * float(sums @ sums)) / n, max(
+            n_groups - 1.0, 1.0
+        )
     variance, spread = 0.0, 0.0
-    for wave in np.unique(start):
-        own = influence[start == wave]
-        if own.size < 2 or not own.any():
+    for own in (wave == one for one in np.unique(start)):
+        share = size[own] / size[own].sum()
+        if own.sum() < 2 or not sums[own].any():
             continue
-        part = own.size / (own.size - 1) * float(own @ own)
-        variance, spread = variance + part, spread + part**2 / (own.size - 1)
+        part = float((sums[own] ** 2 / (1 - share)).sum())
+        variance, spread = variance + part, spread + part**2 / (float(own.sum()) - 1)
     df = variance**2 / spread if spread > 0 else math.nan
     return math.sqrt(variance) / n, df
 

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 _EDGE = 0.985  # largest partial autocorrelation: beyond it a series is a random walk
 _FEWEST_DF = 5.0
 _STANDS_STILL = 0.5  # largest variance of the level over that of the noise
-_PRECISION = 0.01  # of the memory, on the scale of the search
+_FINE, _FINE_LEVEL = 0.09, 0.25  # spacing of the last grid, on the scales of the two searches
 
 # From m memories, (m, p), to cross-products of whitened columns, (m, k, k), and log determinants.
 _Gram = Callable[[Floats], tuple[Floats, Floats]]
@@ -92,15 +92,21 @@ def partial_to_coefficients(partial: Floats) -> tuple[Floats, Floats]:
     Durbin and Levinson's recursion; Brockwell and Davis (1991), Time Series, p. 169.
     """
     p = partial.shape[-1]
+    table = _coefficients_by_order(partial)
+    variance = np.ones((*partial.shape[:-1], p + 1))
+    variance[..., :p] = 1 / np.cumprod((1 - partial**2)[..., ::-1], axis=-1)[..., ::-1]
+    return table, variance
+
+
+def _coefficients_by_order(partial: Floats) -> Floats:
+    p = partial.shape[-1]
     table = np.zeros((*partial.shape[:-1], p + 1, p))
     for j in range(p):
         last = partial[..., j]
         table[..., j + 1, j] = last
         earlier = table[..., j, :j]
         table[..., j + 1, :j] = earlier - last[..., None] * earlier[..., ::-1]
-    variance = np.ones((*partial.shape[:-1], p + 1))
-    variance[..., :p] = 1 / np.cumprod((1 - partial**2)[..., ::-1], axis=-1)[..., ::-1]
-    return table, variance
+    return table
 
 
 def fit_autoregressive(
@@ -155,7 +161,7 @@ def fit_local_level(y: Floats, design: Floats, weights: Floats) -> SeriesFit:
         scale = 1 + np.exp(memory) * eigenvalues
         return rotated.T @ (rotated / scale[:, :, None]), np.log(scale).sum(axis=1)
 
-    best = _minimise(gram, y.size, bounds=(-16.0, 6.0), points=25)
+    best = _minimise(gram, y.size, bounds=(-16.0, 6.0), points=(25, 9), precision=_FINE_LEVEL)
     fit = _finish(gram, best, weights, y.size, steps=np.array([0.05]))
     scale = np.sqrt(1 + math.exp(best[0]) * eigenvalues)
     residuals = (rotated[:, -1] - rotated[:, :-1] @ fit.coefficients) / scale
@@ -217,14 +223,14 @@ def _search_order(columns: Floats, order: int) -> tuple[_Gram, Floats, float]:
     def gram(memory: Floats) -> tuple[Floats, Floats]:
         partial = np.clip(np.tanh(memory), -_EDGE, _EDGE)
         sides = np.ones((partial.shape[0], order + 1))
-        sides[:, 1:] = -partial_to_coefficients(partial)[0][:, order]
+        sides[:, 1:] = -_coefficients_by_order(partial)[:, order]
         both = (sides[:, :, None] * sides[:, None, :]).reshape(partial.shape[0], -1)
         determinant = -np.log(1 - partial**2) @ np.arange(1, order + 1)
         return np.tensordot(both, lagged, axes=1), determinant
 
     edge = math.atanh(_EDGE)
-    points = 25 if order == 1 else 11 if order == 2 else 7
-    best = _minimise(gram, length, bounds=(-edge, edge), size=order, points=points)
+    points = (25, 9) if order == 1 else (11, 13) if order == 2 else (7, 7)
+    best = _minimise(gram, length, bounds=(-edge, edge), size=order, points=points, precision=_FINE)
     freedom = length - width + 1
     least = float(_restricted(*gram(best[None]), freedom)[0])
     return gram, best, least + _penalty(order + 1, freedom)
@@ -267,20 +273,51 @@ def _restricted(grams: Floats, log_determinants: Floats, freedom: int) -> Floats
 
 
 def _minimise(
-    gram: _Gram, length: int, *, bounds: tuple[float, float], points: int, size: int = 1
+    gram: _Gram,
+    length: int,
+    *,
+    bounds: tuple[float, float],
+    points: tuple[int, int],
+    precision: float,
+    size: int = 1,
 ) -> Floats:
-    """Find the memory of the best fit: a grid, then finer grids around its best point."""
+    """Find the memory of the best fit: a grid, finer grids around its best point, a parabola.
+
+    `points` per axis of the first grid and of the finer ones; `precision` is the spacing from
+    which on the criterion is taken for a parabola.
+    """
     centre, reach = np.full(size, sum(bounds) / 2), (bounds[1] - bounds[0]) / 2
-    zoomed = 9 if size == 1 else 7
-    while reach > _PRECISION:
-        axis = np.linspace(-reach, reach, points)
-        grid = np.stack(np.meshgrid(*[axis] * size, indexing="ij"), axis=-1).reshape(-1, size)
-        grid = np.clip(centre + grid, *bounds)
+    number, best, step, found = points[0], 0, math.inf, np.zeros((1,) * size)
+    while step > precision:
+        step = 2 * reach / (number - 1)
+        offsets = step * (np.indices((number,) * size) - (number - 1) / 2)
+        grid = np.clip(centre + offsets.reshape(size, -1).T, *bounds)
         grams, determinants = gram(grid)
         found = _restricted(grams, determinants, length - grams.shape[-1] + 1)
-        centre = grid[int(np.argmin(found))]
-        reach, points = 2 * reach / (points - 1), zoomed
-    return centre
+        best, found = int(np.argmin(found)), found.reshape(offsets.shape[1:])
+        centre, reach, number = grid[best], step, points[1]
+    return np.clip(centre + step * _vertex(found, best), *bounds)
+
+
+def _vertex(found: Floats, best: int) -> Floats:
+    """Return how far the parabola around the best point has its minimum, in steps of the grid."""
+    at = np.array(np.unravel_index(best, found.shape))
+    if (at == 0).any() or (at == np.array(found.shape) - 1).any():
+        return np.zeros(found.ndim)
+
+    def near(shift: NDArray[np.int64]) -> float:
+        return float(found[tuple(at + shift)])
+
+    units = np.eye(found.ndim, dtype=np.int64)
+    gradient = np.array([near(u) - near(-u) for u in units]) / 2
+    bend = np.diag([near(u) - 2 * near(0 * u) + near(-u) for u in units])
+    for i, u in enumerate(units):
+        for j, v in enumerate(units[:i]):
+            mixed = near(u + v) - near(u - v) - near(v - u) + near(-u - v)
+            bend[i, j] = bend[j, i] = mixed / 4
+    if np.linalg.eigvalsh(bend)[0] <= 0:
+        return np.zeros(found.ndim)
+    return np.clip(-np.linalg.solve(bend, gradient), -1, 1)
 
 
 def _finish(

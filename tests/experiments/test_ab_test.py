@@ -1,6 +1,7 @@
 """Does a randomised comparison say what the numbers allow, and refuse what they do not?"""
 
 import datetime as dt
+import math
 
 import numpy as np
 import polars as pl
@@ -256,6 +257,17 @@ def test_switchback_uses_blocks():
     assert result.effects[0].n_control + result.effects[0].n_treatment < hours
 
 
+def test_switchback_names_crossed_blocks():
+    """A block in both arms is named by its hour, and rows without a time are counted."""
+    at = [DAY + dt.timedelta(hours=i) for i in range(48)]
+    table = pl.DataFrame({"at": at, "arm": ["a", "b"] * 24, "y": np.arange(48.0)})
+    with pytest.raises(SchemaError, match=r"every 'block of 4 h' one arm.*'2026-01-01 00:00'"):
+        ab_test(table, variant="arm", metrics="y", time="at", block_hours=4)
+    lost = table.with_columns(at=pl.when(pl.col("at") != at[7]).then(pl.col("at")))
+    result = ab_test(lost, variant="arm", metrics="y", time="at", block_hours=1)
+    assert "1 row without a time" in next(c.detail for c in result.checks if c.status == "warn")
+
+
 def test_finer_rows_are_refused():
     """Several rows per unit are an error that prints the right call."""
     table = rows().with_columns(user_id=pl.col("user_id") // 4 * 2 + pl.col("user_id") % 2)
@@ -292,6 +304,13 @@ BAD = [
     (lambda t: t, {"quantiles": {"minutes": 1.5}}, ParameterError, "quantiles"),
     (lambda t: t, {"covariates": {"other": "minutes"}}, ParameterError, "keyed by metrics"),
     (lambda t: t.drop("minutes"), {}, SchemaError, "'minutes' is missing"),
+    (
+        lambda t: t.with_columns(minutes=pl.lit(None, dtype=pl.Float64)),
+        {},
+        NotEnoughDataError,
+        "400 of 400 rows missing in control",
+    ),
+    (lambda t: t.with_columns(minutes=pl.lit(math.inf)), {}, SchemaError, "must be finite"),
 ]
 
 

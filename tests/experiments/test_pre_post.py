@@ -80,7 +80,8 @@ def test_spike_cuts_the_baseline():
     assert status(result, "trigger") == "warn"
     assert result.effects[0].effect_ci_lower < 0 < result.effects[0].effect_ci_upper
     phases = [row["phase"] for row in result.to_records("series")]
-    assert phases.count("left out") >= 14
+    assert phases.count("washout") == 14
+    assert phases.count("left out") >= 2
 
 
 def test_changed_definition_withholds():
@@ -122,6 +123,8 @@ BAD = [
     ({"at": "2027-01-01"}, ParameterError, "at must lie inside the data"),
     ({"at": "2026-01-05"}, NotEnoughDataError, "at least 14 periods before"),
     ({"trigger_at": "2026-04-01"}, ParameterError, "must not be after at"),
+    ({"trigger_at": "2025-01-01"}, ParameterError, "trigger_at must lie inside the data"),
+    ({"start": "2030-01-01"}, NotEnoughDataError, "no row has a time from '2030-01-01'"),
     ({"value": "x"}, SchemaError, "'x' is missing"),
     ({"every": "1m"}, ParameterError, "every must be"),
     ({"model": "arima"}, ParameterError, "model must be"),
@@ -140,3 +143,21 @@ def test_constant_series_is_refused():
     """A value that never varies has no interval."""
     with pytest.raises(NotEnoughDataError, match="must vary"):
         pre_post(series().with_columns(y=pl.lit(3.0)), time="at", value="y", at=AT)
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        ({"c": pl.lit(1.0)}, {"controls": "c"}, "'c' must vary"),
+        ({"c": pl.lit(1.0)}, {"covariates": "c"}, "'c' must vary"),
+        ({"c": pl.lit(0.0)}, {"denominator": "c"}, "the denominator is zero"),
+        ({"c": pl.lit(-2.0)}, {"denominator": "c"}, "must not be negative, got -2"),
+        ({"c": pl.col("at") >= AT}, {"covariates": "c"}, "must not repeat"),
+        ({"y": pl.col("y") - 100}, {"log": True}, "Leave log out"),
+    ],
+)
+def test_bad_column_is_named(columns, options, message):
+    """A column that cannot play its part is refused by its name."""
+    table = series().with_columns(**columns)
+    with pytest.raises((NotEnoughDataError, ParameterError, SchemaError), match=message):
+        pre_post(table, time="at", value="y", at=AT, **options)

@@ -148,12 +148,44 @@ def test_group_time_effects_of_counties(shared_data):
     assert "0.168" in next(c.detail for c in result.checks if c.check == "pre_trends")
 
 
+def test_units_that_move_together_widen():
+    """Units that share every shock tell less than their number says."""
+    rng = np.random.default_rng(1)
+    shocks = rng.normal(0, 3, (20, 12))
+    table = panel().with_columns(
+        pair=pl.col("vendor").str.slice(1).cast(pl.Int64) // 2,
+    )
+    shared = [shocks[pair, week] for pair, week in table.select("pair", "week").iter_rows()]
+    table = table.with_columns(y=pl.col("y") + pl.Series(shared))
+    alone, together = (
+        rollout(table, **ARGUMENTS).overall,
+        rollout(table, **ARGUMENTS, cluster="pair").overall,
+    )
+    assert together.estimate == pytest.approx(alone.estimate)
+    assert together.ci_upper - together.ci_lower > 1.2 * (alone.ci_upper - alone.ci_lower)
+
+
+def test_group_alone_in_wave_blocks():
+    """A wave that is one group shows no spread, so nothing is claimed."""
+    table = panel().with_columns(site=pl.col("vendor").str.slice(1).cast(pl.Int64) // 10)
+    check = next(
+        c for c in rollout(table, **ARGUMENTS, cluster="site").checks if c.check == "clusters"
+    )
+    assert check.status == "block"
+    assert "one group alone in each of these waves: 5, 8" in check.detail
+
+
 BAD = [
     (lambda t: pl.concat([t, t.head(1)]), {}, SchemaError, "every unit-period must have one row"),
     (lambda t: t.with_columns(start=pl.when(pl.col("week") > 9).then(None).otherwise(pl.col("start"))), {}, SchemaError, "switches off"),
     (lambda t: t.with_columns(start=pl.lit(None, dtype=pl.Int64)), {}, NotEnoughDataError, "no unit is treated"),
     (lambda t: t.with_columns(start=pl.lit(50)), {}, NotEnoughDataError, "no unit is treated"),
     (lambda t: t.with_columns(start=pl.lit(6)), {}, NotEnoughDataError, "no untreated unit"),
+    (lambda t: t.with_columns(start=pl.lit("soon")), {}, SchemaError, "must be of one kind"),
+    (lambda t: t.with_columns(y=pl.lit(1.0)), {}, NotEnoughDataError, "'y' must vary"),
+    (lambda t: t.with_columns(y=pl.lit(None, dtype=pl.Float64)), {}, NotEnoughDataError, "no unit-period holds column 'y'"),
+    (lambda t: t.filter((pl.col("vendor").str.slice(1).cast(pl.Int64) + pl.col("week")) % 12 != 0), {}, NotEnoughDataError, "no unit is seen in every period"),
+    (lambda t: t.with_columns(d=pl.lit(-1.0)), {"denominator": "d"}, SchemaError, "must not be negative"),
     (lambda t: t, {"comparison": "all"}, ParameterError, "comparison must be"),
     (lambda t: t, {"outcome": "z"}, SchemaError, "'z' is missing"),
 ]  # fmt: skip
