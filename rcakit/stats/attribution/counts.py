@@ -28,8 +28,9 @@ Integers = NDArray[np.int64]
 
 _LEAST_EXPLAINED = 0.5  # share of the change below which segments are not its place
 _SHARE_OF_ALPHA_FOR_SEGMENTS = (
-    0.3  # the union bound is cheap in power (1 nat); the test of the total is not
+    0.5  # the union bound counts dependent candidates as if they were not: it keeps well below
 )
+_SHARE_OF_ALPHA_FOR_TOTAL = 0.4  # a tenth is kept back: the noise of the total is only estimated
 _MARGIN_OVER_SHIFT = 4.0  # nats: a shared shift is taken for a local cause in at most exp(-4) = 2 %
 _LARGE_LEAF = 2.0  # expected events a leaf needs to show its overdispersion
 _RATIOS = np.exp(
@@ -86,7 +87,8 @@ def attribute_counts(
     337-360 (scans over subsets); Tarone (1990), Biometrics 46, 515-522.
     """
     codes, observed = np.asarray(codes, np.int64), np.asarray(observed, float)
-    scale = row_scale(history)
+    arrivals = row_scale(history, n_leaves=len(codes))
+    scale = arrivals[0]
     total = forecast_of(history, scale=scale)
     n_steady = steady_days(history, codes=codes, sizes=sizes)
     is_cut = n_steady < history.n_days
@@ -94,13 +96,16 @@ def attribute_counts(
         history = last_days(history, n_steady)
         total = replace(total, day_factor=total.day_factor[-n_steady:])
     baseline = leaf_baseline(history, codes=codes, sizes=sizes, scale=scale, total=total)
-    dispersion = dispersion_from_history(history, codes=codes, sizes=sizes, baseline=baseline)
+    dispersion = dispersion_from_history(
+        history, codes=codes, sizes=sizes, baseline=baseline, scale=arrivals
+    )
     columns = search.leaf_columns(observed, baseline.expected, base=scale, leaf=dispersion.leaf)
     lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
     noise = _noise(lattice, dispersion, baseline)
     ratio = max(baseline.total.mean, 1e-12) / max(baseline.history.sum(), 1e-12)
     seen = (lattice.sums[0] + lattice.sums[1] / ratio) / scale
-    weights = search.candidate_weights(lattice, log_odds=np.log1p(1.0 / ratio), seen=seen)
+    # One more event adds at most the log of (baseline + period length) / period length.
+    weights = search.candidate_weights(lattice, seen * np.log1p(1.0 / ratio))
     conclusion = _attribute(
         lattice,
         columns,
@@ -165,7 +170,6 @@ def attribute_forecast_counts(
     noise = search.Noise(
         base=1.0,
         clump=np.ones(n_groups),
-        leaf=leaf,
         segment=np.zeros(n_groups),
         history_ratio=0.0,
         prior_mean=0.5 * min(1.0, float(expected.mean())),
@@ -182,7 +186,7 @@ def attribute_forecast_counts(
         has_trend=False,
         has_weekdays=True,
     )
-    weights = search.candidate_weights(lattice, log_odds=0.0, seen=lattice.sums[0])
+    weights = search.candidate_weights(lattice, None)
     conclusion = _attribute(
         lattice,
         columns,
@@ -222,7 +226,8 @@ def _attribute(
     )
     leads = search.leads(lattice, search.distance_from_past(lattice.sums, noise) - log_weight)
     finder.run(max_segments=max_segments)
-    if not finder.found and total.pvalue(float(columns[search.OBSERVED].sum())) <= alpha - level:
+    whole = total.pvalue(float(columns[search.OBSERVED].sum()))
+    if not finder.found and whole <= alpha * _SHARE_OF_ALPHA_FOR_TOTAL:
         _take_suspect(finder, total, max_segments=max_segments)
     segments = _describe_all(finder, noise, confidence_level)
     conclusion = _conclude(
@@ -261,7 +266,6 @@ def _noise(lattice: Lattice, dispersion: Dispersion, baseline: LeafBaseline) -> 
     return search.Noise(
         base=dispersion.base,
         clump=clump,
-        leaf=dispersion.leaf,
         segment=segment,
         history_ratio=dispersion.history_ratio,
         prior_mean=0.5 * dispersion.base * ratio,  # Jeffreys: half an event in the baseline
@@ -304,8 +308,7 @@ def _describe_one(
     observed = float(finder.lattice.sums[search.OBSERVED, group])
     raw = float(finder.lattice.sums[search.EXPECTED, group])
     mean = float(evaluation.mean[group])
-    squares = float((finder.columns[search.EXPECTED, found.leaves] ** 2).sum())
-    variance = search.variance_of(group, squares, finder, evaluation, noise)
+    variance = search.variance_of(group, found.leaves, finder, evaluation, noise)
     size = float(
         evidence.negative_binomial_size(np.array(mean / base), np.array(variance / base**2))
     )
@@ -368,7 +371,7 @@ def _conclude(
     factor, factor_low, factor_high, factor_pvalue = _shared_factor(
         finder, noise, total, confidence_level
     )
-    is_broad = factor_pvalue <= alpha * (1.0 - _SHARE_OF_ALPHA_FOR_SEGMENTS)
+    is_broad = factor_pvalue <= alpha * _SHARE_OF_ALPHA_FOR_TOTAL
     change = observed - total.mean
     # Segments that hold little of a change of everything are not where it comes from.
     explained = sum(segment.excess for segment in segments) * np.sign(change)

@@ -44,8 +44,6 @@ class Noise:
         Variance-to-mean ratio of a sum: 1 for counts.
     clump
         Variance-to-mean ratio of groups, shape (n_groups,).
-    leaf
-        Squared variation of leaf factors.
     segment
         Squared variation of group factors, shape (n_groups,).
     history_ratio
@@ -58,7 +56,6 @@ class Noise:
 
     base: float
     clump: Floats
-    leaf: float
     segment: Floats
     history_ratio: float
     prior_mean: float
@@ -96,7 +93,9 @@ OBSERVED, EXPECTED, WEIGHTED_OBSERVED, WEIGHTED_EXPECTED, TWICE_WEIGHTED = range
 )  # rows of the lattice's sums
 
 
-def leaf_columns(observed: Floats, expected: Floats, *, base: float, leaf: float) -> Floats:
+def leaf_columns(
+    observed: Floats, expected: Floats, *, base: float, leaf: Floats | float
+) -> Floats:
     """Numbers per leaf that the search needs, shape (5, n_leaves).
 
     The weighted rows weight a leaf by the inverse of its variance-to-mean ratio, so that a few huge, wobbly
@@ -270,7 +269,7 @@ def _drift(sums: Floats, totals: Floats, noise: Noise) -> Floats:
 
 
 def variance_of(
-    group: int, squares: float, search: "Search", evaluation: Evaluation, noise: Noise
+    group: int, leaves: Integers, search: "Search", evaluation: Evaluation, noise: Noise
 ) -> float:
     """Variance of one group's plain sum about its mean.
 
@@ -278,8 +277,8 @@ def variance_of(
     ----------
     group
         Position in the lattice.
-    squares
-        Sum of the squared expectations of its leaves.
+    leaves
+        Positions of its leaves.
     search, evaluation
         The search, and what it says of all groups.
     noise
@@ -291,12 +290,14 @@ def variance_of(
     outside = max(float(totals[WEIGHTED_EXPECTED] - sums[WEIGHTED_EXPECTED, 0]), 1e-12)
     share = float(sums[WEIGHTED_EXPECTED, 0] / max(totals[WEIGHTED_EXPECTED], 1e-12))
     drift = float(noise.segment[group]) / max(1.0 - share, 1e-6) ** 2
-    own = float(noise.clump[group]) * mean + noise.leaf * factor**2 * squares
+    expected, weighted = search.columns[[EXPECTED, WEIGHTED_EXPECTED]][:, leaves]
+    wobble = expected * np.maximum(expected / np.maximum(weighted, 1e-300) - noise.base, 0.0)
+    own = float(noise.clump[group]) * mean + factor**2 * float(wobble.sum())
     variance = own + mean**2 * (1.0 / max(factor * outside, 1e-12) + drift)
     return variance * (1.0 + noise.history_ratio)
 
 
-def candidate_weights(lattice: Lattice, *, log_odds: float, seen: Floats) -> tuple[Floats, int]:
+def candidate_weights(lattice: Lattice, reachable: Floats | None) -> tuple[Floats, int]:
     """Log of the number of candidates that each group shares its error rate with.
 
     The error rate is split evenly over depths, over the cuboids of a depth, over the groups of a cuboid that
@@ -307,11 +308,8 @@ def candidate_weights(lattice: Lattice, *, log_odds: float, seen: Floats) -> tup
     ----------
     lattice
         The groups.
-    log_odds
-        Log of (baseline + period length) / period length: what one more event adds at most to the evidence.
-        0 when the expectation was given and every group counts.
-    seen
-        Events in baseline and period together per group, shape (n_groups,).
+    reachable
+        Nats of evidence that each group could show at most, shape (n_groups,); None when every group counts.
 
     References
     ----------
@@ -322,22 +320,21 @@ def candidate_weights(lattice: Lattice, *, log_odds: float, seen: Floats) -> tup
     for cuboid, depth in zip(lattice.cuboids, depths, strict=True):
         groups = slice(cuboid.start, cuboid.start + len(cuboid.keys))
         shared = 2.0 * max(depths) * depths.count(depth)
-        n_testable = _n_testable(seen[groups], shared, log_odds)
+        n_testable = (
+            len(cuboid.keys) if reachable is None else _n_testable(reachable[groups], shared)
+        )
         n_candidates += n_testable
         weight[groups] = np.log(shared * n_testable)
     return weight, n_candidates
 
 
-def _n_testable(seen: Floats, shared: float, log_odds: float) -> int:
+def _n_testable(reachable: Floats, shared: float) -> int:
     """Smallest k such that at most k groups could reach a p-value of alpha / k; alpha = 1 to be safe."""
-    if log_odds <= 0.0:
-        return max(1, len(seen))
-    ordered = np.sort(seen)
-    low, high = 1, max(1, len(seen))
+    ordered = np.sort(reachable)
+    low, high = 1, max(1, len(reachable))
     while low < high:
         middle = (low + high) // 2
-        needed = np.log(shared * middle) / log_odds
-        if len(ordered) - np.searchsorted(ordered, needed) <= middle:
+        if len(ordered) - np.searchsorted(ordered, np.log(shared * middle)) <= middle:
             high = middle
         else:
             low = middle + 1
@@ -518,12 +515,17 @@ class Search:
             gains = [
                 (self._gain_of_rest(group, parent, evaluation), parent)
                 for parent in parents(segment, self.hierarchy)
-                if parent not in taken
+                if parent not in taken and self._is_as_sure(evaluation, group, parent)
             ]
             best_gain, wider = max(gains, default=(0.0, segment))
             if best_gain < _REST_LIKE_PARENT:
                 return segment
             segment = wider
+
+    def _is_as_sure(self, evaluation: Evaluation, group: int, parent: tuple[int, ...]) -> bool:
+        """Whether a parent is significant itself, or no less so than the child."""
+        wider = evaluation.log_qvalue[self.lattice.group(parent)]
+        return bool(wider <= max(np.log(self.alpha), float(evaluation.log_qvalue[group])))
 
     def _gain_of_rest(self, group: int, parent: tuple[int, ...], evaluation: Evaluation) -> float:
         """Nats by which the rest of a parent fits the child's effect better than no change."""

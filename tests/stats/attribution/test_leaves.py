@@ -65,10 +65,10 @@ def test_row_scale_of_counts():
     history = History(
         np.zeros(2, int), np.arange(2), np.array([1.0, 9.0]), np.arange(2), np.arange(1)
     )
-    assert row_scale(history) == 1.0
+    assert row_scale(history, n_leaves=1) == (1.0, 1.0)
     mixed = History(
         *[getattr(history, f) for f in ("leaf", "day", "value", "weekday", "period_weekday")],
         None,
         np.array([1.0, 81.0]),
     )
-    assert row_scale(mixed) == pytest.approx(8.2)
+    assert row_scale(mixed, n_leaves=1)[0] == pytest.approx(8.2)
