@@ -21,7 +21,7 @@ from rcakit.stats.attribution.leaves import (
     row_scale,
 )
 from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
-from rcakit.stats.attribution.steadiness import last_days, steady_days
+from rcakit.stats.attribution.steadiness import last_days, steady_days, without_bursts
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -90,6 +90,7 @@ def attribute_counts(
     arrivals = row_scale(history, n_leaves=len(codes))
     scale = arrivals[0]
     total = forecast_of(history, scale=scale)
+    history, n_bursts = without_bursts(history, n_leaves=len(codes))
     n_steady = steady_days(history, codes=codes, sizes=sizes)
     is_cut = n_steady < history.n_days
     if is_cut:
@@ -117,13 +118,23 @@ def attribute_counts(
         confidence_level=confidence_level,
         hierarchy=hierarchy,
     )
-    if not is_cut:
-        return conclusion
-    note = (
-        "The mix of values changed lastingly during the baseline (a roll-out, say); segments are "
-        f"compared with its last {n_steady} days."
-    )
-    return replace(conclusion, notes=(note, *conclusion.notes))
+    notes = _notes_on_history(n_bursts=n_bursts, n_steady=n_steady if is_cut else None)
+    return replace(conclusion, notes=(*notes, *conclusion.notes))
+
+
+def _notes_on_history(*, n_bursts: int, n_steady: int | None) -> list[str]:
+    """Sentences on what was left out of the baseline."""
+    notes = []
+    if n_steady is not None:
+        notes.append(
+            "The mix of values changed lastingly during the baseline (a roll-out, say); segments are "
+            f"compared with its last {n_steady} days."
+        )
+    if n_bursts:
+        notes.append(
+            f"{n_bursts} bursts of one day in the baseline were set aside, so that their end is no drop."
+        )
+    return notes
 
 
 def attribute_forecast_counts(

@@ -4,6 +4,8 @@ A new app version takes over, a vendor leaves: the mix of values before that is 
 should show now. A burst that came and went is none of that; it stays in the history.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,8 @@ _BLOCK_DAYS = 7  # whole weeks, so that weekdays do not look like drift
 _MIN_EVENTS = 50.0  # in the block or in the reference; smaller values cannot show drift
 _FACTOR = 1.5  # a share that moved by less is left to the noise of segments
 _STANDARD_ERRORS = 5.0
+_LEAST_BURST = 20.0  # events on one day in one leaf
+_SHARE_OF_BURST = 0.5  # of all its events in the baseline
 _WOBBLE = 0.1  # relative standard deviation that a weekly share may have without drifting
 
 
@@ -80,6 +84,34 @@ def last_days(history: History, n_days: int) -> History:
         denominator=None if below is None else below[entry],
         sum_squares=None if squares is None else squares[entry],
     )
+
+
+def without_bursts(history: History, *, n_leaves: int) -> tuple[History, int]:
+    """Bring single days that hold most of a leaf's baseline down to its other days.
+
+    Parameters
+    ----------
+    history
+        Daily leaf values before the period.
+    n_leaves
+        Number of leaves.
+
+    Returns
+    -------
+    History and the number of such days. A burst that came and went says nothing about what is usual; left in,
+    its absence would look like a drop.
+    """
+    large = np.flatnonzero(history.value >= _LEAST_BURST)
+    if len(large) == 0 or history.n_days < _REFERENCE_DAYS or history.sum_squares is not None:
+        return history, 0
+    leaf = history.leaf[large]
+    whole = sum_by(history.leaf, history.value, n_leaves)[leaf]
+    burst = history.value[large] >= _SHARE_OF_BURST * whole
+    if not burst.any():
+        return history, 0
+    value = history.value.copy()
+    value[large[burst]] = ((whole - value[large]) / (history.n_days - 1))[burst]
+    return replace(history, value=value), int(burst.sum())
 
 
 def _drifting(code: Integers, size: int, by_block: Floats) -> NDArray[np.bool_]:
