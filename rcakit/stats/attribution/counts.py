@@ -14,6 +14,7 @@ from rcakit.stats.attribution.leaves import (
     History,
     LeafBaseline,
     TotalForecast,
+    day_tables,
     dispersion_from_history,
     extra_variation,
     forecast_of,
@@ -91,12 +92,16 @@ def attribute_counts(
     scale = arrivals[0]
     total = forecast_of(history, scale=scale)
     history, n_bursts = without_bursts(history, n_leaves=len(codes))
-    n_steady = steady_days(history, codes=codes, sizes=sizes)
+    tables = day_tables(history, codes=codes, sizes=sizes)
+    n_steady = steady_days(history, codes=codes, sizes=sizes, tables=tables)
     is_cut = n_steady < history.n_days
     if is_cut:
         history = last_days(history, n_steady)
+        tables = tuple(table.last(n_steady) for table in tables)
         total = replace(total, day_factor=total.day_factor[-n_steady:])
-    baseline = leaf_baseline(history, codes=codes, sizes=sizes, scale=scale, total=total)
+    baseline = leaf_baseline(
+        history, codes=codes, sizes=sizes, scale=scale, total=total, tables=tables
+    )
     dispersion = dispersion_from_history(
         history, codes=codes, sizes=sizes, baseline=baseline, scale=arrivals
     )
@@ -297,7 +302,7 @@ def _describe_all(
         evaluation = finder.evaluate()
         group = finder.lattice.group(found.codes)
         one = _describe_one(finder, noise, evaluation, group, found, confidence_level)
-        finder.remove(found.codes)
+        finder.put_back(found)
         return one
 
     order = sorted(map(described, list(finder.found)), key=lambda segment: -segment.log_evalue)

@@ -5,6 +5,7 @@ leaf counts into an expected count for the period under study, a forecast of the
 variance that a scan over segments needs.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,10 @@ _EFFICIENCY = (
     0.6  # a robust variance is worth that of so many fewer days (simulated; MAD alone: 0.37)
 )
 _BOUND = 6.0  # standard deviations beyond which a residual in the history is an incident
+_CACHED_CELLS = 1 << 19
+_ALL_VALUES = 2_000  # up to so many values every one is followed
+_MOST_VALUES = 200  # the largest values carry nearly all information
+_FOLLOWED_EVENTS = 50.0
 _MIN_VALUES_FOR_WINSORISING = 50  # below this the 99 % point is the maximum
 _RARE_LEAF = 0.1  # events a day below which two on one day are a clump rather than chance
 _WEEKDAYS_OF_ALL = 3.0  # weekdays that the profiles of all values count for in that of one
@@ -363,6 +368,96 @@ class ValueDays:
     signal: Floats
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DayTable:
+    """Daily values of the values of one dimension that are large enough to be followed.
+
+    Parameters
+    ----------
+    values
+        Their codes, ascending, shape (n_values,).
+    seen
+        Shape (n_values, n_days).
+    """
+
+    values: Integers
+    seen: Floats
+
+    def last(self, n_days: int) -> "DayTable":
+        """Keep the last days."""
+        return DayTable(self.values, self.seen[:, -n_days:])
+
+
+def day_tables(
+    history: History, *, codes: Integers, sizes: tuple[int, ...]
+) -> tuple[DayTable, ...]:
+    """Add up every day for the larger values of every dimension.
+
+    Parameters
+    ----------
+    history
+        Daily leaf values.
+    codes, sizes
+        Leaf table.
+
+    Notes
+    -----
+    Entries are read once for several dimensions together, as long as the cells of their combinations fit
+    into the processor's cache. Of a dimension with very many values only the 200 largest and those with 50
+    events or more are kept.
+    """
+    rows = [_followed(history, codes[:, j], size) for j, size in enumerate(sizes)]
+    together: list[list[int]] = []
+    for j in range(len(sizes)):
+        room = min(_CACHED_CELLS, len(history.leaf)) // history.n_days
+        home = next((g for g in together if _n_cells(rows, [*g, j]) <= room), None)
+        if home is None:
+            together.append([j])
+        else:
+            home.append(j)
+    tables: dict[int, DayTable] = {}
+    for group in together:
+        tables |= _tables_of(history, codes, rows, group)
+    return tuple(tables[j] for j in range(len(sizes)))
+
+
+def _n_cells(rows: list[tuple[Integers, Integers]], group: list[int]) -> int:
+    return math.prod(len(rows[j][0]) + 1 for j in group)
+
+
+def _followed(history: History, code: Integers, size: int) -> tuple[Integers, Integers]:
+    """Codes of the values to follow, ascending, and the row of every value; others share the last row."""
+    if size <= _ALL_VALUES:
+        return np.arange(size), np.arange(size)
+    per_value = sum_by(code[history.leaf], history.value, size)
+    bound = min(
+        _FOLLOWED_EVENTS, float(np.partition(per_value, size - _MOST_VALUES)[-_MOST_VALUES])
+    )
+    values = np.flatnonzero(per_value >= max(bound, 1e-300))
+    row = np.full(size, len(values))
+    row[values] = np.arange(len(values))
+    return values, row
+
+
+def _tables_of(
+    history: History, codes: Integers, rows: list[tuple[Integers, Integers]], group: list[int]
+) -> dict[int, DayTable]:
+    """Tables of dimensions whose combinations are added up together."""
+    shape = tuple(len(rows[j][0]) + 1 for j in group)
+    key = np.zeros(len(codes), dtype=np.int64)
+    for j, n_rows in zip(group, shape, strict=True):
+        key = key * n_rows + rows[j][1][codes[:, j]]
+    n_days = history.n_days
+    cell = (key * n_days)[history.leaf]
+    cell += history.day
+    cube = sum_by(cell, history.value, math.prod(shape) * n_days).reshape(*shape, n_days)
+    tables = {}
+    for axis, j in enumerate(group):
+        others = tuple(k for k in range(len(group)) if k != axis)
+        tables[j] = DayTable(rows[j][0], cube.sum(axis=others)[:-1])
+    return tables
+
+
 def leaf_baseline(
     history: History,
     *,
@@ -370,6 +465,7 @@ def leaf_baseline(
     sizes: tuple[int, ...],
     scale: float = 1.0,
     total: TotalForecast | None = None,
+    tables: tuple[DayTable, ...] | None = None,
 ) -> LeafBaseline:
     """Expected value per leaf: its share of the baseline times the forecast total.
 
@@ -388,6 +484,8 @@ def leaf_baseline(
         Variance-to-mean ratio of a leaf value: 1 for counts.
     total
         A forecast from a longer history that ends on the same day; made from this one by default.
+    tables
+        From `day_tables` for the same history; made by default.
 
     Notes
     -----
@@ -400,12 +498,21 @@ def leaf_baseline(
         total = forecast_of(history, scale=scale)
     share = per_leaf / max(per_leaf.sum(), 1e-12)
     has_profiles = history.n_days >= _MIN_DAYS_FOR_WEEKDAYS
+    if tables is None:
+        tables = day_tables(history, codes=codes, sizes=sizes)
+    totals = history.day_totals()
     by_value = tuple(
-        _value_days(history, codes[:, j], size, share, scale, has_profiles=has_profiles)
-        for j, size in enumerate(sizes)
+        _value_days(
+            table,
+            sum_by(codes[:, j], share, size),
+            totals=totals,
+            weekday=history.weekday if has_profiles else None,
+            base=scale,
+        )
+        for j, (size, table) in enumerate(zip(sizes, tables, strict=True))
     )
     if total.has_weekdays and len(history.period_weekday) % 7:
-        share = share * _leaf_weekday_factor(history, codes, sizes, total, per_leaf, by_value)
+        share = share * _leaf_weekday_factor(history, codes, sizes, totals, per_leaf, by_value)
         share /= max(share.sum(), 1e-300)
     return LeafBaseline(
         expected=share * total.mean, history=per_leaf, total=total, by_value=by_value
@@ -413,27 +520,22 @@ def leaf_baseline(
 
 
 def _value_days(
-    history: History,
-    code: Integers,
-    size: int,
-    share: Floats,
-    base: float,
+    table: DayTable,
+    value_share: Floats,
     *,
-    has_profiles: bool,
+    totals: Floats,
+    weekday: Integers | None,
+    base: float,
 ) -> ValueDays:
-    """Add up the days of the 200 largest values of a dimension, which carry nearly all information."""
-    n_days, totals = history.n_days, history.day_totals()
-    value_share = sum_by(code, share, size)
-    large = value_share * totals.mean() >= max(0.5, 2.0 * base / n_days * _MIN_BLOCKS)
-    frequent = np.flatnonzero(large)
-    frequent = frequent[np.argsort(-value_share[frequent])[:200]]
-    row = np.full(size, len(frequent), np.int64)  # all others share one last row, dropped below
-    row[frequent] = np.arange(len(frequent))
-    cell = (row * n_days)[code][history.leaf] + history.day
-    seen = sum_by(cell, history.value, (len(frequent) + 1) * n_days).reshape(-1, n_days)[:-1]
+    """Compare the 200 largest values of a dimension, which carry nearly all information, with their shares."""
+    least = max(0.5, 2.0 * base / len(totals) * _MIN_BLOCKS)
+    large = np.flatnonzero(value_share[table.values] * totals.mean() >= least)
+    order = np.argsort(-value_share[table.values[large]])[:_MOST_VALUES]
+    frequent = table.values[large[order]]
+    seen = table.seen[large[order]]
     mean = value_share[frequent, None] * totals
-    if has_profiles and len(frequent) > 1:
-        profile, spread, signal = _weekday_profiles(seen, mean, history.weekday)
+    if weekday is not None and len(frequent) > 1:
+        profile, spread, signal = _weekday_profiles(seen, mean, weekday)
     else:
         profile = np.ones_like(mean)
         spread = signal = np.zeros(len(frequent))
@@ -468,7 +570,7 @@ def _leaf_weekday_factor(
     history: History,
     codes: Integers,
     sizes: tuple[int, ...],
-    total: TotalForecast,
+    totals: Floats,
     per_leaf: Floats,
     by_value: tuple[ValueDays, ...],
 ) -> Floats:
@@ -481,17 +583,16 @@ def _leaf_weekday_factor(
     factor = np.ones(len(codes))
     if on_period_day.all() or not on_period_day.any():
         return factor
-    mass = total.day_factor[on_period_day].sum() / total.day_factor.sum()
     n_same_days = int(on_period_day.sum())
-    same = sum_by(history.leaf, history.value * on_period_day[history.day], len(codes))
-    expected = per_leaf * mass * (same.sum() / max(per_leaf.sum() * mass, 1e-12))
+    expected = per_leaf * (totals[on_period_day].sum() / max(float(per_leaf.sum()), 1e-12))
     for dimension, size in enumerate(sizes):
         table = by_value[dimension]
         if not table.signal.any():
             continue
         code = codes[:, dimension]
-        observed, fitted = sum_by(code, same, size), sum_by(code, expected * factor, size)
-        deviation = observed[table.values] / np.maximum(fitted[table.values], 1e-12) - 1.0
+        observed = table.seen[:, on_period_day].sum(axis=1)
+        fitted = sum_by(code, expected * factor, size)[table.values]
+        deviation = observed / np.maximum(fitted, 1e-12) - 1.0
         trust = table.signal / np.maximum(table.signal + table.spread / n_same_days, 1e-300)
         of_value = np.ones(size)
         of_value[table.values] = np.maximum(1.0 + trust * deviation, 0.05)
@@ -639,7 +740,8 @@ def _leaf_components(history: History, share: Floats, totals: Floats, base: floa
     """
     n_days = history.n_days
     mean = share * totals.mean()
-    use = np.flatnonzero(mean >= max(0.2 * base, np.sort(mean)[max(0, len(mean) - 20_000)]))
+    rank = max(0, len(mean) - 20_000)
+    use = np.flatnonzero(mean >= max(0.2 * base, float(np.partition(mean, rank)[rank])))
     if len(use) == 0:
         return np.zeros(len(share))
     position = np.full(len(share), -1)
@@ -684,13 +786,13 @@ def _value_components(
         return clump, np.zeros(size)
     leaf_power = sum_by(code, leaf * share**2, size)[table.values]
     longest = min(history.n_period_days, max(1, n_days // _MIN_BLOCKS))
-    by_day, by_block = (
-        _block_components(table, value_share[table.values], leaf_power, totals, base, length)
-        for length in (1, longest)
-    )
-    of_all = [by_day[0] / history.n_period_days, by_block[0]]
-    of_each = by_day[1] / history.n_period_days if of_all[0] >= of_all[1] else by_block[1]
-    component = np.full(size, max(of_all))
+    own_share = value_share[table.values]
+    of_all, of_each = _block_components(table, own_share, leaf_power, totals, base, 1)
+    of_all, of_each = of_all / history.n_period_days, of_each / history.n_period_days
+    if longest > 1:
+        slow = _block_components(table, own_share, leaf_power, totals, base, longest)
+        of_all, of_each = (of_all, of_each) if of_all >= slow[0] else slow
+    component = np.full(size, of_all)
     component[table.values] = of_each
     return clump, component
 

@@ -607,7 +607,7 @@ def _describe_all(
         described.append(
             _describe_one(finder, evaluation, group, found, leaves, noise, parts, confidence_level)
         )
-        finder.remove(found.codes)
+        finder.put_back(found)
     return tuple(sorted(described, key=lambda segment: -segment.log_evalue))
 
 

@@ -138,14 +138,19 @@ def evaluate(sums: Floats, totals: Floats, log_weight: Floats, *, noise: Noise) 
     Kulldorff (1997), Commun. Statist. Theory Meth. 26, 1481-1496, eq. 2.
     """
     factor = _outside_factor(sums, totals, noise)
-    seen = sums[WEIGHTED_OBSERVED]
-    mean, variance, scale = _weighted_moments(sums, totals, factor, noise)
-    size = evidence.negative_binomial_size(mean / scale, variance / scale**2)
-    log_qvalue, llr = np.zeros(len(mean)), np.zeros(len(mean))
-    alive = np.flatnonzero(
-        ((seen - mean) ** 2 > _SCREEN * variance) & (sums[EXPECTED] < totals[EXPECTED])
+    seen, prior = sums[WEIGHTED_OBSERVED], noise.prior_mean / noise.base
+    mean = factor * (sums[WEIGHTED_EXPECTED] + prior)
+    least = factor * (sums[TWICE_WEIGHTED] + prior)  # no variance is smaller
+    near = np.flatnonzero(
+        ((seen - mean) ** 2 > _SCREEN * least) & (sums[EXPECTED] < totals[EXPECTED])
     )
-    scaled = seen[alive] / scale[alive], mean[alive] / scale[alive], size[alive]
+    variance, scale = _variance_and_scale(sums, totals, factor, noise, near)
+    is_far = (seen[near] - mean[near]) ** 2 > _SCREEN * variance
+    alive, variance, scale = near[is_far], variance[is_far], scale[is_far]
+    size = np.full(len(mean), np.inf)
+    size[alive] = evidence.negative_binomial_size(mean[alive] / scale, variance / scale**2)
+    log_qvalue, llr = np.zeros(len(mean)), np.zeros(len(mean))
+    scaled = seen[alive] / scale, mean[alive] / scale, size[alive]
     hopeful = evidence.negative_binomial_llr(*scaled) > log_weight[alive] - _TAIL_GAIN
     log_tail = evidence.negative_binomial_log_tail(*(part[hopeful] for part in scaled))
     log_qvalue[alive[hopeful]] = np.minimum(0.0, log_tail + log_weight[alive[hopeful]])
@@ -244,28 +249,22 @@ def weighted_llr(seen: Floats, mean: Floats) -> Floats:
     return np.maximum(0.0, special.xlogy(seen, np.maximum(seen, 1e-12) / mean) - (seen - mean))
 
 
-def _weighted_moments(
-    sums: Floats, totals: Floats, factor: Floats, noise: Noise
-) -> tuple[Floats, Floats, Floats]:
-    """Mean, variance and scale (of a negative binomial) of each group's weighted sum, moved by `factor`."""
-    expected, twice = (
-        sums[row] + noise.prior_mean / noise.base for row in (WEIGHTED_EXPECTED, TWICE_WEIGHTED)
-    )
+def _variance_and_scale(
+    sums: Floats, totals: Floats, factor: Floats, noise: Noise, groups: Integers
+) -> tuple[Floats, Floats]:
+    """Variance and scale (of a negative binomial) of some groups' weighted sums, moved by `factor`."""
+    factor, weighted = factor[groups], sums[WEIGHTED_EXPECTED, groups]
+    prior = noise.prior_mean / noise.base
+    expected, twice = weighted + prior, sums[TWICE_WEIGHTED, groups] + prior
     mean = factor * expected
-    own = noise.clump / noise.base * mean
+    own = noise.clump[groups] / noise.base * mean
     own += factor * (factor - 1.0) * (expected - twice)  # the weights are those of factor one
     own = np.maximum(own, factor * twice)
-    outside = np.maximum(totals[WEIGHTED_EXPECTED] - sums[WEIGHTED_EXPECTED], 1e-12)
-    variance = own + mean**2 * (
-        1.0 / np.maximum(factor * outside, 1e-12) + _drift(sums, totals, noise)
-    )
-    return mean, variance * (1.0 + noise.history_ratio), np.clip(twice / expected, 1e-3, 1.0)
-
-
-def _drift(sums: Floats, totals: Floats, noise: Noise) -> Floats:
-    """Squared variation of a group's factor against its complement's."""
-    share = sums[WEIGHTED_EXPECTED] / np.maximum(totals[WEIGHTED_EXPECTED], 1e-12)
-    return noise.segment / np.maximum(1.0 - share, 1e-6) ** 2
+    outside = np.maximum(totals[WEIGHTED_EXPECTED] - weighted, 1e-12)
+    share = weighted / np.maximum(totals[WEIGHTED_EXPECTED], 1e-12)
+    drift = noise.segment[groups] / np.maximum(1.0 - share, 1e-6) ** 2
+    variance = own + mean**2 * (1.0 / np.maximum(factor * outside, 1e-12) + drift)
+    return variance * (1.0 + noise.history_ratio), np.clip(twice / expected, 1e-3, 1.0)
 
 
 def variance_of(
@@ -330,11 +329,10 @@ def candidate_weights(lattice: Lattice, reachable: Floats | None) -> tuple[Float
 
 def _n_testable(reachable: Floats, shared: float) -> int:
     """Smallest k such that at most k groups could reach a p-value of alpha / k; alpha = 1 to be safe."""
-    ordered = np.sort(reachable)
     low, high = 1, max(1, len(reachable))
     while low < high:
         middle = (low + high) // 2
-        if len(ordered) - np.searchsorted(ordered, np.log(shared * middle)) <= middle:
+        if np.count_nonzero(reachable >= np.log(shared * middle)) <= middle:
             high = middle
         else:
             low = middle + 1
@@ -351,10 +349,13 @@ class Found:
         Code per dimension, -1 where any value is meant.
     leaves
         Its leaves that no earlier segment holds, shape (n_leaves,).
+    groups
+        Groups of the lattice that hold them.
     """
 
     codes: tuple[int, ...]
     leaves: Integers
+    groups: Integers
 
 
 class Model(Protocol):
@@ -405,6 +406,7 @@ class Search:
         "log_weight",
         "model",
         "totals",
+        "untouched",
     )
 
     def __init__(
@@ -422,6 +424,7 @@ class Search:
         self.alive = np.ones(columns.shape[1], bool)
         self.totals = columns.sum(axis=1)
         self.found: list[Found] = []
+        self.untouched: Evaluation | None = None
 
     def run(self, *, max_segments: int) -> None:
         """Take out the best segment until none is significant, then revise each given the others."""
@@ -455,15 +458,18 @@ class Search:
 
     def evaluate(self) -> Evaluation:
         """Every group against its complement among the leaves that are left."""
-        return self.model.evaluate(self.lattice.sums, self.totals, self.log_weight)
+        if self.found:
+            return self.model.evaluate(self.lattice.sums, self.totals, self.log_weight)
+        if self.untouched is None:
+            self.untouched = self.model.evaluate(self.lattice.sums, self.totals, self.log_weight)
+        return self.untouched
 
     def best(self) -> tuple[int, ...] | None:
         """The significant segment with the best score, or None."""
         evaluation = self.evaluate()
         taken = [self.lattice.group(found.codes) for found in self.found]
-        evaluation.log_qvalue[taken] = (
-            0.0  # what is left of a found segment is not a second finding
-        )
+        if taken:  # what is left of a found segment is not a second finding
+            evaluation.log_qvalue[taken] = 0.0
         significant = np.flatnonzero(evaluation.log_qvalue <= np.log(self.alpha))
         if len(significant) == 0:
             return None
@@ -538,16 +544,25 @@ class Search:
     def remove(self, segment: Sequence[int]) -> None:
         """Take the remaining leaves of a segment out of the lattice."""
         leaves = np.flatnonzero(members(self.lattice.codes, segment) & self.alive)
-        self._shift(leaves, out=True)
-        self.found.append(Found(tuple(segment), leaves))
+        self._take(Found(tuple(segment), leaves, self.lattice.groups_of(leaves)))
+
+    def _take(self, found: Found) -> None:
+        self._shift(found, out=True)
+        self.found.append(found)
 
     def restore(self, found: Found) -> None:
         """Put the leaves of a found segment back."""
-        self._shift(found.leaves, out=False)
+        self._shift(found, out=False)
         self.found.remove(found)
+
+    def put_back(self, found: Found) -> None:
+        """Take the leaves of a segment out again that `restore` has just put back."""
+        self._take(found)
 
     def deal_leaves(self, order: Sequence[tuple[int, ...]]) -> bool:
         """Give leaves of two found segments to the one that comes first; say whether any changed hands."""
+        if len(self.found) < 2:
+            return False
         before = {found.codes: len(found.leaves) for found in self.found}
         for found in list(self.found):
             self.restore(found)
@@ -555,11 +570,11 @@ class Search:
             self.remove(codes)
         return any(before[found.codes] != len(found.leaves) for found in self.found)
 
-    def _shift(self, leaves: Integers, *, out: bool) -> None:
-        columns = self.columns[:, leaves] * (1.0 if out else -1.0)
-        self.lattice.subtract(leaves, columns)
+    def _shift(self, found: Found, *, out: bool) -> None:
+        columns = self.columns[:, found.leaves] * (1.0 if out else -1.0)
+        self.lattice.subtract(found.groups, columns)
         self.totals = self.totals - columns.sum(axis=1)
-        self.alive[leaves] = not out
+        self.alive[found.leaves] = not out
 
     def revise(self) -> bool:
         """Put each segment back and choose again with the others gone; say whether anything changed."""
@@ -642,7 +657,8 @@ def distance_from_past(sums: Floats, noise: Noise) -> Floats:
 
 def leads(lattice: Lattice, score: Floats) -> tuple[tuple[int, ...], ...]:
     """Segments with the best scores, best first, without any claim of significance."""
-    order = np.argsort(-score)[:_N_LEADS]
+    best = np.argpartition(-score, min(_N_LEADS, len(score) - 1))[:_N_LEADS] if len(score) else []
+    order = sorted(best, key=lambda group: (-score[group], group))
     return tuple(lattice.segment(int(group)) for group in order if score[group] > -np.inf)
 
 

@@ -33,9 +33,9 @@ def test_segment_and_group_agree(lattice):
 def test_removal_is_exact(lattice):
     """What is taken out and put back leaves the sums as they were."""
     before, columns = lattice.sums.copy(), np.ones((2, 5))
-    lattice.subtract(np.arange(5), columns)
+    lattice.subtract(lattice.groups_of(np.arange(5)), columns)
     assert not np.allclose(lattice.sums, before)
-    lattice.subtract(np.arange(5), -columns)
+    lattice.subtract(lattice.groups_of(np.arange(5)), -columns)
     np.testing.assert_allclose(lattice.sums, before)
 
 
