@@ -12,10 +12,12 @@ from rcakit import frames, wording
 from rcakit.drivers.entities import entity_shares
 from rcakit.drivers.honesty import notes
 from rcakit.drivers.leaf_table import LeafTable, Span, leaf_table
+from rcakit.drivers.ordering import Cut, Ordered, cuts_of, nestings_of, orders_of
 from rcakit.drivers.result import DriverResult
 from rcakit.errors import NotEnoughDataError, ParameterError
 from rcakit.stats.attribution.outcome import Attribution
 from rcakit.stats.attribution.search import Nesting
+from rcakit.stats.attribution.sums import sum_by
 from rcakit.stats.rhythm import rhythm
 from rcakit.validation import (
     check_choice,
@@ -56,6 +58,7 @@ def explain(
     unit: str | None = None,
     entity: str | None = None,
     hierarchy: Mapping[str, str] | None = None,
+    ordered: Ordered = (),
 ) -> DriverResult:
     """Which segments explain the change of a period, or does none?
 
@@ -97,6 +100,10 @@ def explain(
     hierarchy
         Dimension → dimension that its values lie in, for example ``{"country": "region"}``: the
         outer value is named where it holds nothing else, or where the rest of it moved too.
+    ordered
+        Dimensions whose values have an order, such as app versions: "from 8.12.0 on" and "before
+        8.12.0" are candidates then as well. A mapping gives the values in order; otherwise numbers
+        go by size and texts as people sort versions, 9.1 before 10.2. Needs a baseline.
 
     Returns
     -------
@@ -136,6 +143,11 @@ def explain(
     check_number(alpha, "alpha", gt=0, lt=0.5)
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
     nested = _nested(hierarchy, names)
+    orders = orders_of(ordered, names)
+    if orders and expected is not None:
+        raise ParameterError(
+            "ordered must come with a baseline of days, got a forecast. Leave one of the two out."
+        )
     if expected is not None and denominator is not None:
         raise ParameterError(
             "expected and denominator exclude each other, got both. Give the forecast of the "
@@ -157,6 +169,7 @@ def explain(
         tz=tz,
         expected=expected,
     )
+    leaves = leaves.with_cuts(_cuts(leaves, orders))
     attribution = _attribute(
         leaves,
         max_depth=max_depth,
@@ -164,10 +177,17 @@ def explain(
         alpha=alpha,
         confidence_level=confidence_level,
         counts_rows=value is None,
-        hierarchy=tuple(_nesting(leaves, child, parent) for child, parent in nested),
+        hierarchy=(
+            *(_nesting(leaves, child, parent) for child, parent in nested),
+            *nestings_of(leaves.cuts, len(names)),
+        ),
     )
     rising = (
-        [leaves.segment(item.codes) for item in attribution.segments if item.excess > 0]
+        [
+            leaves.values_of(leaves.segment(item.codes))
+            for item in attribution.segments
+            if item.excess > 0
+        ]
         if attribution.change > 0 or attribution.segments
         else []
     )
@@ -195,6 +215,7 @@ def explain(
         is_ratio=denominator is not None,
         library=frames.library(data),
         tz=tz,
+        confidence_level=confidence_level,
     )
 
 
@@ -326,6 +347,16 @@ def _nested(
     return pairs
 
 
+def _cuts(leaves: LeafTable, orders: Mapping[str, Sequence[Any] | None]) -> tuple[Cut, ...]:
+    """Cut the ordered dimensions."""
+    cuts: list[Cut] = []
+    for name, order in orders.items():
+        j = leaves.dimensions.index(name)
+        volume = sum_by(leaves.codes[:, j], leaves.observed + leaves.usual, leaves.sizes[j])
+        cuts += cuts_of(j, leaves.values[j], volume, order)
+    return tuple(cuts)
+
+
 def _nesting(leaves: LeafTable, child: str, parent: str) -> Nesting:
     """Learn from the leaves which outer value every inner value lies in; missing ones in none."""
     inner, outer = leaves.dimensions.index(child), leaves.dimensions.index(parent)
@@ -411,21 +442,23 @@ def _attribute(
         from rcakit.stats.attribution.ratios import attribute_ratios
 
         return attribute_ratios(
-            leaves.codes,
-            leaves.sizes,
+            leaves.searched_codes,
+            leaves.searched_sizes,
             leaves.observed,
             leaves.denominator,
             history=leaves.history,
             hierarchy=hierarchy,
+            families=leaves.families,
             **options,
         )
     from rcakit.stats.attribution.counts import attribute_counts
 
     return attribute_counts(
-        leaves.codes,
-        leaves.sizes,
+        leaves.searched_codes,
+        leaves.searched_sizes,
         leaves.observed,
         history=leaves.history,
         hierarchy=hierarchy,
+        families=leaves.families,
         **options,
     )

@@ -50,6 +50,7 @@ def attribute_counts(
     alpha: float = 0.01,
     confidence_level: float = 0.95,
     hierarchy: Sequence[search.Nesting] = (),
+    families: Sequence[int] | None = None,
 ) -> Attribution:
     """Name the segments that explain a change of counts, or say that none does.
 
@@ -75,6 +76,8 @@ def attribute_counts(
     hierarchy
         Dimensions whose values lie inside those of another; the outer value is named when the rest of it
         moved too, or when it holds nothing else.
+    families
+        As in `lattice.Lattice`.
 
     Notes
     -----
@@ -106,7 +109,7 @@ def attribute_counts(
         history, codes=codes, sizes=sizes, baseline=baseline, scale=arrivals
     )
     columns = search.leaf_columns(observed, baseline.expected, base=scale, leaf=dispersion.leaf)
-    lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
+    lattice = Lattice(codes, sizes, columns, max_depth=max_depth, families=families)
     noise = _noise(lattice, dispersion, baseline)
     ratio = max(baseline.total.mean, 1e-12) / max(baseline.history.sum(), 1e-12)
     seen = (lattice.sums[0] + lattice.sums[1] / ratio) / scale

@@ -85,6 +85,9 @@ class Lattice:
         Numbers to be summed, shape (n_columns, n_leaves).
     max_depth
         Largest number of dimensions of a segment.
+    families
+        Number of the family of every dimension; a segment uses at most one of each. By default every
+        dimension is a family of its own.
 
     Notes
     -----
@@ -99,15 +102,24 @@ class Lattice:
     __slots__ = ("codes", "cuboids", "depth", "n_dimensions", "sums")
 
     def __init__(
-        self, codes: Integers, sizes: Sequence[int], columns: Floats, *, max_depth: int = 3
+        self,
+        codes: Integers,
+        sizes: Sequence[int],
+        columns: Floats,
+        *,
+        max_depth: int = 3,
+        families: Sequence[int] | None = None,
     ) -> None:
         self.codes = np.asfortranarray(codes, dtype=np.int64)  # columns are read whole
         self.n_dimensions = len(sizes)
         varied = [j for j in range(len(sizes)) if sizes[j] > 1]
-        depths = range(1, min(max_depth, len(varied)) + 1)
+        family = list(range(len(sizes))) if families is None else list(families)
+        depths = range(1, min(max_depth, len({family[j] for j in varied})) + 1)
         cells = _steps_between(varied, sizes, self.codes, columns, max(depths, default=0))
         for depth in reversed(depths):
             for dimensions in itertools.combinations(varied, depth):
+                if len({family[j] for j in dimensions}) < depth:
+                    continue
                 source, finer = _smallest_finer(cells, dimensions, sizes, self.codes, columns)
                 cells[dimensions] = _sum_to_groups(source, sizes, dimensions, finer)
         cells = {

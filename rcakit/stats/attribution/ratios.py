@@ -482,6 +482,7 @@ def attribute_ratios(
     alpha: float = 0.01,
     confidence_level: float = 0.95,
     hierarchy: Sequence[search.Nesting] = (),
+    families: Sequence[int] | None = None,
 ) -> Attribution:
     """Name the segments whose rates explain a change of a ratio, or say that the mix or nothing does.
 
@@ -498,6 +499,8 @@ def attribute_ratios(
     hierarchy
         Dimensions whose values lie inside those of another; the outer value is named when the rest of it
         moved too, or when it holds nothing else.
+    families
+        As in `lattice.Lattice`.
 
     Notes
     -----
@@ -525,7 +528,7 @@ def attribute_ratios(
         [events, at_risk, reference, past_events, past_at_risk * rates, reference * rates]
     )
     columns = _weighted(leaves, rates, noise.correlation, history.n_days)
-    lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
+    lattice = Lattice(codes, sizes, columns, max_depth=max_depth, families=families)
     model = RateModel(noise, noise.segment_of(lattice), lattice.values)
     log_weight, n_candidates = search.candidate_weights(lattice, _reachable(lattice.sums))
     finder = search.Search(

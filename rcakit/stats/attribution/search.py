@@ -657,9 +657,11 @@ def distance_from_past(sums: Floats, noise: Noise) -> Floats:
 
 def leads(lattice: Lattice, score: Floats) -> tuple[tuple[int, ...], ...]:
     """Segments with the best scores, best first, without any claim of significance."""
-    best = np.argpartition(-score, min(_N_LEADS, len(score) - 1))[:_N_LEADS] if len(score) else []
+    if len(score) == 0:
+        return ()
+    best = np.argpartition(-score, min(_N_LEADS, len(score) - 1))[:_N_LEADS].tolist()
     order = sorted(best, key=lambda group: (-score[group], group))
-    return tuple(lattice.segment(int(group)) for group in order if score[group] > -np.inf)
+    return tuple(lattice.segment(group) for group in order if score[group] > -np.inf)
 
 
 def lead_with(
