@@ -310,6 +310,7 @@ def _leaves(
         end=None if span is None else span.period[1],
         sums=sums,
         squares=(value,) if value else (),
+        lowest=sums,
     )
     if span is not None:
         table = table.filter(_in_span(span))
@@ -378,26 +379,52 @@ def _nesting(leaves: LeafTable, child: str, parent: str) -> Nesting:
 
 def _check_signs(table: Any, names: tuple[str, ...]) -> None:
     for name in names:
-        low: Any = table[name].min()
+        low: Any = table[f"{name}__lowest"].min()
         if low is not None and low < 0:
             raise ParameterError(
-                f"{name!r} must never be negative, got a sum of {low} in one segment on one day. "
-                "Analyse gains and losses apart."
+                f"{name!r} must never be negative, got {low:g}. Analyse gains and losses apart."
             )
+        high: Any = table[name].max()
+        if high is not None and not math.isfinite(high):
+            raise ParameterError(
+                f"{name!r} must be finite, got {high:g}. Leave such rows out, or mend them."
+            )
+    if names and table.height and table["n_missing"].sum() == table["n_rows"].sum():
+        raise NotEnoughDataError(
+            f"{' and '.join(map(repr, names))} must hold numbers, got a missing value in every row. "
+            "Check the columns, or leave value out to count rows."
+        )
 
 
 def _check_parts(leaves: LeafTable, *, value: str | None, denominator: str | None) -> None:
-    """Refuse a numerator that is larger than what it is a part of."""
+    """Refuse a numerator that is larger than what it is a part of, and a period or baseline of nothing."""
+    if leaves.history is None and leaves.usual.sum() <= 0:
+        raise ParameterError(
+            "expected must hold a forecast above zero, got a sum of 0. Compare with a baseline instead."
+        )
     if leaves.denominator is None:
         return
-    worst = int((leaves.observed - leaves.denominator).argmax())
-    part, whole = leaves.observed[worst], leaves.denominator[worst]
-    if part > whole:
-        where = wording.segment(leaves.segment(tuple(int(code) for code in leaves.codes[worst])))
-        raise ParameterError(
-            f"value must be a part of denominator, got {value or 'rows'} = {part:g} of "
-            f"{denominator} = {whole:g} in {where}. Swap them, or leave denominator out."
+    sides = {"the period": (leaves.observed, leaves.denominator)}
+    if leaves.history is not None:
+        n, past = len(leaves.codes), leaves.history
+        sides["the baseline"] = (
+            sum_by(past.leaf, past.value, n),
+            sum_by(past.leaf, past.at_risk, n),
         )
+    for when, (parts, wholes) in sides.items():
+        worst = int((parts - wholes).argmax())
+        if parts[worst] > wholes[worst]:
+            codes = tuple(int(code) for code in leaves.codes[worst])
+            raise ParameterError(
+                f"value must be a part of denominator, got {value or 'rows'} = {parts[worst]:g} of "
+                f"{denominator} = {wholes[worst]:g} in {wording.segment(leaves.segment(codes))} in "
+                f"{when}. Swap them, or leave denominator out."
+            )
+        if wholes.sum() <= 0:
+            raise NotEnoughDataError(
+                f"denominator must be above zero in {when}, got {denominator} = 0. Choose other days, "
+                "or leave denominator out."
+            )
 
 
 def _in_span(span: Span) -> Any:

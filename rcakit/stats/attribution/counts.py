@@ -426,7 +426,7 @@ def _shared_factor(
     """Factor of everything outside the segments, its interval, and its p-value against usual days."""
     rest_observed, rest_expected = finder.totals[[search.OBSERVED, search.EXPECTED]]
     if rest_expected <= 0.0:
-        return np.nan, np.nan, np.nan, 1.0
+        return np.nan, np.nan, np.nan, total.pvalue(float(rest_observed))
     factor = rest_observed / rest_expected
     counting = noise.base * max(rest_observed, 1.0)
     estimation = (total.sd_estimation / max(total.mean, 1e-12) * rest_observed) ** 2

@@ -33,12 +33,12 @@ _ALL_VALUES = 2_000  # up to so many values every one is followed
 _MOST_VALUES = 200  # the largest values carry nearly all information
 _FOLLOWED_EVENTS = 50.0
 _MIN_VALUES_FOR_WINSORISING = 50  # below this the 99 % point is the maximum
-_RARE_LEAF = 0.1  # events a day below which two on one day are a clump rather than chance
+_RARE_LEAF = 0.1  # share of days with events, below which two on one day are a clump
 _WEEKDAYS_OF_ALL = 3.0  # weekdays that the profiles of all values count for in that of one
 _PROFILE_FLOOR = (
     0.0025  # squared: profiles closer than 5 % to that of the total need not be told apart
 )
-_MIN_RARE_EVENTS = 50.0  # fewer say nothing about clumps
+_MIN_RARE_DAYS = 50  # fewer of their days say nothing about clumps
 _MOST_RARE_ENTRIES = 200_000  # enough for a ratio to three digits
 _EMPTY_DAY = 0.1  # of the usual day; what lies below is a gap in the data, not a quiet day
 _EMPTY_WEEKDAY = 0.5  # unless its weekday is usually that quiet
@@ -128,6 +128,10 @@ class TotalForecast:
 
     def pvalue(self, total: float) -> float:
         """Two-sided p-value of a total as far from the forecast as this one."""
+        n_days, n_period = len(self.day_factor), len(self.period_factor)
+        if self.mean <= _NOTHING and n_days > 0:  # none was ever seen: Jeffreys' half an event
+            share = n_period / (n_days + n_period)
+            return float(min(1.0, 2.0 * special.betainc(total, 0.5, share))) if total > 0 else 1.0
         if self.mean <= 0.0:
             return 1.0
         if self.mean < _SMALL_TOTAL:
@@ -152,6 +156,7 @@ class TotalForecast:
         return (self.mean / factor, self.mean * factor)
 
 
+_NOTHING = 1e-2  # a forecast below this stands for a baseline of zeros
 _SMALL_TOTAL = (
     50.0  # below this a log-scale t statistic is too coarse and the negative binomial tail is used
 )
@@ -713,12 +718,12 @@ def row_scale(history: History, *, n_leaves: int) -> tuple[float, float]:
     if history.sum_squares is not None:
         ratio = history.sum_squares.sum() / max(history.value.sum(), 1e-12)
         return float(max(1e-12, ratio)), float(max(1e-12, ratio))
-    per_leaf = sum_by(history.leaf, history.value, n_leaves)
-    rare = (per_leaf > 0) & (per_leaf < _RARE_LEAF * history.n_days)
+    n_seen = np.bincount(history.leaf, minlength=n_leaves)
+    rare = (n_seen > 0) & (n_seen < _RARE_LEAF * history.n_days)
     rare[np.arange(n_leaves) % (1 + len(history.leaf) // _MOST_RARE_ENTRIES) > 0] = False
-    events = float(per_leaf[rare].sum())
-    if events < _MIN_RARE_EVENTS:
+    if n_seen[rare].sum() < _MIN_RARE_DAYS:
         return 1.0, 1.0
+    per_leaf = sum_by(history.leaf, history.value, n_leaves)
     own = rare[history.leaf]
     seen, mean = history.value[own], per_leaf[history.leaf[own]] / history.n_days
     seen = np.minimum(seen, np.quantile(seen, 1.0 - _WINSORISED))

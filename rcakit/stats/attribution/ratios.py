@@ -85,8 +85,8 @@ def leaf_rates(events: Floats, at_risk: Floats) -> Floats:
     overall = events.sum() / max(at_risk.sum(), 1e-12)
     spread = overall * (1.0 - overall)
     seen = at_risk > 0
-    if spread <= 0.0 or seen.sum() < 2:
-        return np.full(len(events), overall)
+    if spread <= 0.0 or seen.sum() < 2:  # half an event is as near to none or to all as is known
+        return np.full(len(events), (events.sum() + 0.5) / (at_risk.sum() + 1.0))
     weight = at_risk[seen]
     between = float(((events[seen] - overall * weight) ** 2 / weight).sum() - spread * seen.sum())
     correlation = between / (spread * max(float(weight.sum()) - seen.sum(), 1e-12))
@@ -540,7 +540,8 @@ def attribute_ratios(
         hierarchy=hierarchy,
     )
     leads = search.leads(lattice, _distance_from_past(lattice.sums) - log_weight)
-    finder.run(max_segments=max_segments)
+    # Without a single event in the baseline no segment differs from another in what is usual.
+    finder.run(max_segments=max_segments if past_events.any() else 0)
     parts = kitagawa(events, at_risk, past_events, past_at_risk, fallback_rate=rates)
     segments = _describe_all(finder, leaves, noise, parts, confidence_level)
     composition = _composition_pvalue(history, rates, at_risk)
