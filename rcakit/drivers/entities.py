@@ -94,7 +94,7 @@ def entity_shares(
     data: Any,
     *,
     entity: str,
-    segments: Sequence[Mapping[str, Any]],
+    segments: Sequence[Mapping[str, Sequence[Any]]],
     time: str,
     tz: str,
     span: Span,
@@ -106,7 +106,7 @@ def entity_shares(
     Parameters
     ----------
     segments
-        Segments whose excess is shared out; everything where there are none.
+        Segments whose excess is shared out, each as dimension → its values; everything where there are none.
     growth
         Factor that everything else moved by, so that a general rise is not laid on entities.
     """
@@ -148,13 +148,14 @@ def _sums(
 
 
 def _inside(
-    table: "pl.DataFrame", segments: Sequence[Mapping[str, Any]], entity: str
+    table: "pl.DataFrame", segments: Sequence[Mapping[str, Sequence[Any]]], entity: str
 ) -> dict[Any, float]:
     """Sum per entity over the rows of the segments; rows without an entity are left out."""
     added: dict[Any, float] = {}
     for row in table.iter_rows(named=True):
         belongs = not segments or any(
-            all(is_same(row[name], wanted) for name, wanted in item.items()) for item in segments
+            all(any(is_same(row[name], one) for one in wanted) for name, wanted in item.items())
+            for item in segments
         )
         if belongs and row[entity] is not None:
             added[row[entity]] = added.get(row[entity], 0.0) + float(row["amount__"])

@@ -12,10 +12,12 @@ from rcakit import frames, wording
 from rcakit.drivers.entities import entity_shares
 from rcakit.drivers.honesty import notes
 from rcakit.drivers.leaf_table import LeafTable, Span, leaf_table
+from rcakit.drivers.ordering import Cut, Ordered, cuts_of, nestings_of, orders_of
 from rcakit.drivers.result import DriverResult
 from rcakit.errors import NotEnoughDataError, ParameterError
 from rcakit.stats.attribution.outcome import Attribution
 from rcakit.stats.attribution.search import Nesting
+from rcakit.stats.attribution.sums import sum_by
 from rcakit.stats.rhythm import rhythm
 from rcakit.validation import (
     check_choice,
@@ -56,6 +58,7 @@ def explain(
     unit: str | None = None,
     entity: str | None = None,
     hierarchy: Mapping[str, str] | None = None,
+    ordered: Ordered = (),
 ) -> DriverResult:
     """Which segments explain the change of a period, or does none?
 
@@ -97,6 +100,10 @@ def explain(
     hierarchy
         Dimension → dimension that its values lie in, for example ``{"country": "region"}``: the
         outer value is named where it holds nothing else, or where the rest of it moved too.
+    ordered
+        Dimensions whose values have an order, such as app versions: "from 8.12.0 on" and "before
+        8.12.0" are candidates then as well. A mapping gives the values in order; otherwise numbers
+        go by size and texts as people sort versions, 9.1 before 10.2. Needs a baseline.
 
     Returns
     -------
@@ -136,6 +143,11 @@ def explain(
     check_number(alpha, "alpha", gt=0, lt=0.5)
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
     nested = _nested(hierarchy, names)
+    orders = orders_of(ordered, names)
+    if orders and expected is not None:
+        raise ParameterError(
+            "ordered must come with a baseline of days, got a forecast. Leave one of the two out."
+        )
     if expected is not None and denominator is not None:
         raise ParameterError(
             "expected and denominator exclude each other, got both. Give the forecast of the "
@@ -157,6 +169,7 @@ def explain(
         tz=tz,
         expected=expected,
     )
+    leaves = leaves.with_cuts(_cuts(leaves, orders))
     attribution = _attribute(
         leaves,
         max_depth=max_depth,
@@ -164,10 +177,17 @@ def explain(
         alpha=alpha,
         confidence_level=confidence_level,
         counts_rows=value is None,
-        hierarchy=tuple(_nesting(leaves, child, parent) for child, parent in nested),
+        hierarchy=(
+            *(_nesting(leaves, child, parent) for child, parent in nested),
+            *nestings_of(leaves.cuts, len(names)),
+        ),
     )
     rising = (
-        [leaves.segment(item.codes) for item in attribution.segments if item.excess > 0]
+        [
+            leaves.values_of(leaves.segment(item.codes))
+            for item in attribution.segments
+            if item.excess > 0
+        ]
         if attribution.change > 0 or attribution.segments
         else []
     )
@@ -195,6 +215,7 @@ def explain(
         is_ratio=denominator is not None,
         library=frames.library(data),
         tz=tz,
+        confidence_level=confidence_level,
     )
 
 
@@ -289,6 +310,7 @@ def _leaves(
         end=None if span is None else span.period[1],
         sums=sums,
         squares=(value,) if value else (),
+        lowest=sums,
     )
     if span is not None:
         table = table.filter(_in_span(span))
@@ -326,6 +348,16 @@ def _nested(
     return pairs
 
 
+def _cuts(leaves: LeafTable, orders: Mapping[str, Sequence[Any] | None]) -> tuple[Cut, ...]:
+    """Cut the ordered dimensions."""
+    cuts: list[Cut] = []
+    for name, order in orders.items():
+        j = leaves.dimensions.index(name)
+        volume = sum_by(leaves.codes[:, j], leaves.observed + leaves.usual, leaves.sizes[j])
+        cuts += cuts_of(j, leaves.values[j], volume, order)
+    return tuple(cuts)
+
+
 def _nesting(leaves: LeafTable, child: str, parent: str) -> Nesting:
     """Learn from the leaves which outer value every inner value lies in; missing ones in none."""
     inner, outer = leaves.dimensions.index(child), leaves.dimensions.index(parent)
@@ -347,26 +379,52 @@ def _nesting(leaves: LeafTable, child: str, parent: str) -> Nesting:
 
 def _check_signs(table: Any, names: tuple[str, ...]) -> None:
     for name in names:
-        low: Any = table[name].min()
+        low: Any = table[f"{name}__lowest"].min()
         if low is not None and low < 0:
             raise ParameterError(
-                f"{name!r} must never be negative, got a sum of {low} in one segment on one day. "
-                "Analyse gains and losses apart."
+                f"{name!r} must never be negative, got {low:g}. Analyse gains and losses apart."
             )
+        high: Any = table[name].max()
+        if high is not None and not math.isfinite(high):
+            raise ParameterError(
+                f"{name!r} must be finite, got {high:g}. Leave such rows out, or mend them."
+            )
+    if names and table.height and table["n_missing"].sum() == table["n_rows"].sum():
+        raise NotEnoughDataError(
+            f"{' and '.join(map(repr, names))} must hold numbers, got a missing value in every row. "
+            "Check the columns, or leave value out to count rows."
+        )
 
 
 def _check_parts(leaves: LeafTable, *, value: str | None, denominator: str | None) -> None:
-    """Refuse a numerator that is larger than what it is a part of."""
+    """Refuse a numerator that is larger than what it is a part of, and a period or baseline of nothing."""
+    if leaves.history is None and leaves.usual.sum() <= 0:
+        raise ParameterError(
+            "expected must hold a forecast above zero, got a sum of 0. Compare with a baseline instead."
+        )
     if leaves.denominator is None:
         return
-    worst = int((leaves.observed - leaves.denominator).argmax())
-    part, whole = leaves.observed[worst], leaves.denominator[worst]
-    if part > whole:
-        where = wording.segment(leaves.segment(tuple(int(code) for code in leaves.codes[worst])))
-        raise ParameterError(
-            f"value must be a part of denominator, got {value or 'rows'} = {part:g} of "
-            f"{denominator} = {whole:g} in {where}. Swap them, or leave denominator out."
+    sides = {"the period": (leaves.observed, leaves.denominator)}
+    if leaves.history is not None:
+        n, past = len(leaves.codes), leaves.history
+        sides["the baseline"] = (
+            sum_by(past.leaf, past.value, n),
+            sum_by(past.leaf, past.at_risk, n),
         )
+    for when, (parts, wholes) in sides.items():
+        worst = int((parts - wholes).argmax())
+        if parts[worst] > wholes[worst]:
+            codes = tuple(int(code) for code in leaves.codes[worst])
+            raise ParameterError(
+                f"value must be a part of denominator, got {value or 'rows'} = {parts[worst]:g} of "
+                f"{denominator} = {wholes[worst]:g} in {wording.segment(leaves.segment(codes))} in "
+                f"{when}. Swap them, or leave denominator out."
+            )
+        if wholes.sum() <= 0:
+            raise NotEnoughDataError(
+                f"denominator must be above zero in {when}, got {denominator} = 0. Choose other days, "
+                "or leave denominator out."
+            )
 
 
 def _in_span(span: Span) -> Any:
@@ -411,21 +469,23 @@ def _attribute(
         from rcakit.stats.attribution.ratios import attribute_ratios
 
         return attribute_ratios(
-            leaves.codes,
-            leaves.sizes,
+            leaves.searched_codes,
+            leaves.searched_sizes,
             leaves.observed,
             leaves.denominator,
             history=leaves.history,
             hierarchy=hierarchy,
+            families=leaves.families,
             **options,
         )
     from rcakit.stats.attribution.counts import attribute_counts
 
     return attribute_counts(
-        leaves.codes,
-        leaves.sizes,
+        leaves.searched_codes,
+        leaves.searched_sizes,
         leaves.observed,
         history=leaves.history,
         hierarchy=hierarchy,
+        families=leaves.families,
         **options,
     )

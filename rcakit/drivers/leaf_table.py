@@ -2,12 +2,13 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rcakit.drivers.ordering import Cut
 from rcakit.stats.attribution.leaves import History
 from rcakit.stats.attribution.steadiness import steady_days
 from rcakit.stats.rhythm import Rhythm, occasions
@@ -75,6 +76,8 @@ class LeafTable:
         Leaf, day (0 is the first of the period) and value of baseline and period, for charts.
     daily_at_risk
         Number at risk of each entry of `daily`; None for counts.
+    cuts
+        Where ordered dimensions are cut in two; their codes follow those of the dimensions.
     """
 
     dimensions: tuple[str, ...]
@@ -86,28 +89,67 @@ class LeafTable:
     history: History | None
     daily: tuple[Integers, Integers, Floats] | None = None
     daily_at_risk: Floats | None = None
+    cuts: tuple[Cut, ...] = ()
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Number of values per dimension."""
         return tuple(len(values) for values in self.values)
 
+    @property
+    def searched_codes(self) -> Integers:
+        """Codes of dimensions and cuts, shape (n_leaves, n_dimensions + n_cuts)."""
+        parts = [cut.side[self.codes[:, cut.dimension]] for cut in self.cuts]
+        return np.column_stack([self.codes, *parts]) if parts else self.codes
+
+    @property
+    def searched_sizes(self) -> tuple[int, ...]:
+        """Number of codes per dimension and cut."""
+        return (*self.sizes, *(cut.size for cut in self.cuts))
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """Position of the dimension that each column of `searched_codes` belongs to."""
+        return (*range(len(self.dimensions)), *(cut.dimension for cut in self.cuts))
+
+    def with_cuts(self, cuts: tuple[Cut, ...]) -> "LeafTable":
+        """Return the same table with ordered dimensions cut."""
+        return replace(self, cuts=cuts)
+
     def segment(self, codes: tuple[int, ...]) -> dict[str, Any]:
         """Return the dimension values that codes stand for; −1 means any and is left out."""
-        return {
-            name: self.values[i][code]
-            for i, (name, code) in enumerate(zip(self.dimensions, codes, strict=True))
+        values = [*self.values, *([cut.label(c) for c in range(cut.size)] for cut in self.cuts)]
+        found = [
+            (family, values[i][code])
+            for i, (family, code) in enumerate(zip(self.families[: len(codes)], codes, strict=True))
             if code >= 0
-        }
+        ]
+        return {self.dimensions[family]: value for family, value in sorted(found, key=_first)}
 
     def inside(self, segment: Mapping[str, Any]) -> NDArray[np.bool_]:
         """Tell which leaves belong to a segment; its names must be dimensions."""
         belongs = np.ones(len(self.codes), dtype=bool)
         for name, value in segment.items():
             i = self.dimensions.index(name)
-            wanted = [code for code, known in enumerate(self.values[i]) if is_same(known, value)]
-            belongs &= np.isin(self.codes[:, i], wanted)
+            belongs &= np.isin(self.codes[:, i], self._codes_of(i, value))
         return belongs
+
+    def values_of(self, segment: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+        """Return the plain values that a segment holds per dimension; a part of an ordered one has several."""
+        return {
+            name: tuple(self.values[i][code] for code in self._codes_of(i, value)) or (value,)
+            for name, value in segment.items()
+            for i in [self.dimensions.index(name)]
+        }
+
+    def _codes_of(self, dimension: int, value: Any) -> list[int]:
+        values = self.values[dimension]
+        codes = [code for code, known in enumerate(values) if is_same(known, value)]
+        for cut in self.cuts if not codes else ():
+            for part in range(cut.size):
+                if cut.dimension == dimension and cut.label(part) == value:
+                    codes = np.flatnonzero(cut.side == part).tolist()
+        return codes
 
 
 def leaf_table(
@@ -229,6 +271,10 @@ def _weekdays(days: NDArray[np.datetime64], every: Rhythm) -> Integers:
     if every != "1d":
         return np.zeros(len(days), dtype=np.int64)
     return (days.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
+
+
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
 
 
 def is_same(known: Any, asked: Any) -> bool:

@@ -65,6 +65,8 @@ class DriverResult(Result):
         How the excess spreads over accounts and the like; None unless asked for.
     tz
         Time zone of the days.
+    confidence_level
+        Of all intervals.
     """
 
     attribution: Attribution
@@ -76,6 +78,7 @@ class DriverResult(Result):
     notes: tuple[str, ...] = ()
     entities: EntityShares | None = None
     tz: str = "UTC"
+    confidence_level: float = 0.95
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         {
@@ -113,9 +116,21 @@ class DriverResult(Result):
         notes: tuple[str, ...] = (),
         entities: EntityShares | None = None,
         tz: str = "UTC",
+        confidence_level: float = 0.95,
     ) -> "DriverResult":
         """Dress the numbers with names."""
-        return cls(attribution, leaves, span, unit, is_ratio, library, notes, entities, tz)
+        return cls(
+            attribution,
+            leaves,
+            span,
+            unit,
+            is_ratio,
+            library,
+            notes,
+            entities,
+            tz,
+            confidence_level,
+        )
 
     @property
     def verdict(self) -> Verdict:
@@ -207,8 +222,15 @@ class DriverResult(Result):
             observed=numbers.observed,
             unit=self.unit,
             title=self._verdict_claim(),
-            is_ratio=self.is_ratio,
+            at_risk=self._at_risk,
+            confidence_level=self.confidence_level,
         )
+
+    @property
+    def _at_risk(self) -> float | None:
+        """Number at risk in the period; None unless the metric is a ratio."""
+        below = self.leaves.denominator
+        return None if below is None else float(below.sum())
 
     def is_is_not(self) -> list[Record]:
         """Set each value of the first segment beside its siblings, the other values held.
@@ -221,27 +243,26 @@ class DriverResult(Result):
         """
         if not self.attribution.segments:
             return []
-        codes = self.attribution.segments[0].codes
         leaves, rows = self.leaves, []
-        for j, (dimension, code) in enumerate(zip(leaves.dimensions, codes, strict=True)):
-            if code < 0:
-                continue
-            held = np.all(
-                [(leaves.codes[:, k] == c) | (c < 0) | (k == j) for k, c in enumerate(codes)],
-                axis=0,
-            )
+        segment = self.segments[0]
+        inside = leaves.values_of(segment)
+        for dimension in segment:
+            j = leaves.dimensions.index(dimension)
+            own = [i for i, value in enumerate(leaves.values[j]) if value in inside[dimension]]
+            held = leaves.inside({name: v for name, v in segment.items() if name != dimension})
             seen, usual = (
                 sum_by(leaves.codes[held, j], column[held], leaves.sizes[j])
                 for column in (leaves.observed, self._usual())
             )
-            siblings = [i for i in np.argsort(-(seen + usual), kind="stable")[:9] if i != code]
-            for i in (code, *(i for i in siblings if max(seen[i], usual[i]) >= SMALLEST_CELL)):
+            largest = np.argsort(-(seen + usual), kind="stable")[: 8 + len(own)].tolist()
+            siblings = [i for i in largest if i not in own]
+            for i in (*own, *(i for i in siblings if max(seen[i], usual[i]) >= SMALLEST_CELL)):
                 ratio = seen[i] / usual[i] if usual[i] > 0 else math.nan
                 rows.append(
                     {
                         "dimension": dimension,
                         "value": leaves.values[j][i],
-                        "is_inside": bool(i == code),
+                        "is_inside": i in own,
                         "observed": float(seen[i]),
                         "usual": float(usual[i]),
                         "ratio": float(ratio),
@@ -334,6 +355,10 @@ class DriverResult(Result):
         others = wording.plural(len(numbers.segments) - 1, "further segment")
         return f"The change is concentrated in {where} and {others}: {total}."
 
+    @property
+    def _level(self) -> str:
+        return f"{100 * self.confidence_level:g} %"
+
     def _total(self) -> str:
         numbers = self.attribution
         if self.is_ratio:
@@ -345,7 +370,7 @@ class DriverResult(Result):
         return (
             f"{when}{wording.there_were(numbers.observed, self.unit)} where "
             f"{wording.amount(round(numbers.expected))} were expected, "
-            f"{wording.amount(abs(round(numbers.change)))} {direction} (95 % interval "
+            f"{wording.amount(abs(round(numbers.change)))} {direction} ({self._level} interval "
             f"{wording.interval(round(numbers.change_lower), round(numbers.change_upper), signed=True)})"
         )
 
@@ -358,7 +383,7 @@ class DriverResult(Result):
         return (
             f"{when}the rate of {self.unit} was {wording.percent(numbers.observed)} where "
             f"{wording.percent(numbers.expected)} was expected, a change of "
-            f"{wording.percent(numbers.change, signed=True)} points (95 % interval {low} to {high})"
+            f"{wording.percent(numbers.change, signed=True)} points ({self._level} interval {low} to {high})"
         )
 
     def _verdict_finding(self) -> Finding:
@@ -373,6 +398,7 @@ class DriverResult(Result):
             n_obs=max(1, self._n_obs()),
             method=_METHOD,
             verdict=numbers.verdict,
+            confidence_level=self.confidence_level,
             caveats=self.notes,
             evidence={
                 "observed": numbers.observed,
@@ -421,7 +447,7 @@ class DriverResult(Result):
                 f"In {wording.segment(segment)} {wording.there_were(item.observed, self.unit)} "
                 f"where {_about(item.expected)} were expected: "
                 f"{wording.amount(abs(round(item.excess)))} "
-                f"{'more' if item.excess > 0 else 'fewer'} (95 % interval "
+                f"{'more' if item.excess > 0 else 'fewer'} ({self._level} interval "
                 f"{wording.interval(round(item.excess_lower), round(item.excess_upper), signed=True)})"
                 f"{of_change}."
             ),
@@ -433,6 +459,7 @@ class DriverResult(Result):
             n_obs=max(1, round(max(item.observed, item.expected))),
             method=_METHOD,
             segment=segment,
+            confidence_level=self.confidence_level,
             caveats=tuple(caveats),
             evidence={name: record[name] for name in (*_FLOAT_COLUMNS, "alternatives")},
             next_steps=(f"Read a sample of cases from {wording.segment(segment)}.",),

@@ -23,15 +23,18 @@ def cause_waterfall(
     observed: float,
     unit: str,
     title: str,
-    is_ratio: bool = False,
+    at_risk: float | None = None,
+    confidence_level: float = 0.95,
 ) -> "alt.TopLevelMixin":
     """Draw the way from what was expected to what was observed, one step per named segment.
 
-    A step of a ratio is the segment's rate and mix part; the black lines are 95 % intervals of a
-    step, and the last step is what no segment explains.
+    With `at_risk`, the number at risk in the period, the metric is a ratio: a step is the segment's
+    rate and mix part, and its line shows how far its excess of events would shift the ratio. The
+    last step is what no segment explains.
     """
     alt = theme.altair()
-    rows = _steps(segments, expected=expected, observed=observed, is_ratio=is_ratio)
+    is_ratio = at_risk is not None
+    rows = _steps(segments, expected=expected, observed=observed, at_risk=at_risk)
     form = ".1%" if is_ratio else ",.0f"
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y(
@@ -53,28 +56,34 @@ def cause_waterfall(
         tooltip=[alt.Tooltip("size:Q", title="step", format=form)],
     )
     spans = base.mark_rule(strokeWidth=2, color="#1f2328").encode(x="lower:Q", x2="upper:Q")
-    subtitle = "From expected to observed. Thin lines: 95 % intervals of a step."
+    subtitle = (
+        f"From expected to observed. Thin lines: {100 * confidence_level:g} % intervals of a step."
+    )
     return alt.layer(bars, spans).properties(
         title=alt.Title(**theme.titled(title, subtitle)), width=480, height=alt.Step(34)
     )
 
 
 def _steps(
-    segments: Sequence[Mapping[str, Any]], *, expected: float, observed: float, is_ratio: bool
+    segments: Sequence[Mapping[str, Any]],
+    *,
+    expected: float,
+    observed: float,
+    at_risk: float | None,
 ) -> list[dict[str, Any]]:
     at = expected
     rows = [_step(["expected"], 0.0, expected, "total")]
     for row in segments:
-        size = row["rate_effect"] + row["mix_effect"] if is_ratio else row["effect"]
+        size = row["effect"] if at_risk is None else row["rate_effect"] + row["mix_effect"]
         step = _step(
             _wrapped(wording.segment(row["segment"])),
             at,
             at + size,
             "more" if size > 0 else "fewer",
         )
-        if not is_ratio:
-            step["lower"] = _finite(at + row["effect_ci_lower"])
-            step["upper"] = _finite(at + row["effect_ci_upper"])
+        for side in ("lower", "upper"):
+            away = (row[f"effect_ci_{side}"] - row["effect"]) / (at_risk or 1.0)
+            step[side] = _finite(at + size + away, digits=6)
         rows.append(step)
         at += size
     name = "everything else" if segments else "everything together"
@@ -82,8 +91,8 @@ def _steps(
 
 
 def _step(name: list[str], start: float, end: float, kind: str) -> dict[str, Any]:
-    size = {"size": round(end - start, 4), "lower": None, "upper": None}
-    return {"step": name, "start": round(start, 4), "end": round(end, 4), "kind": kind, **size}
+    size = {"size": round(end - start, 6), "lower": None, "upper": None}
+    return {"step": name, "start": round(start, 6), "end": round(end, 6), "kind": kind, **size}
 
 
 def segment_days(
@@ -225,5 +234,5 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, _LABEL_WIDTH) or [""]
 
 
-def _finite(value: float) -> float | None:
-    return round(value, 2) if math.isfinite(value) else None
+def _finite(value: float, *, digits: int = 2) -> float | None:
+    return round(value, digits) if math.isfinite(value) else None

@@ -52,3 +52,20 @@ def test_unknown_chart_is_refused(result):
     """A kind that does not exist is named with those that do."""
     with pytest.raises(ParameterError, match="kind must be one of 'causes'"):
         result.plot("pie")
+
+
+def test_steps_of_rates_have_intervals(table):
+    """The line of a step of a ratio holds its end, in the unit of the ratio, at the level asked for."""
+    options = {"time": "day", "period": ("2026-02-09", "2026-02-11"), "value": "n"}
+    rate = explain(
+        table(4.0),
+        dimensions=["platform", "country"],
+        denominator="seen",
+        confidence_level=0.9,
+        **options,
+    )
+    chart = rate.plot().to_dict()
+    step = chart["data"]["values"][1]
+    assert step["lower"] < step["end"] < step["upper"] < 1
+    assert "90 % intervals" in str(chart["title"]["subtitle"])
+    assert "(90 % interval" in rate.findings()[1].claim

@@ -189,6 +189,12 @@ def test_zero_baseline_is_a_caveat(table):
         ({"value": "seen", "denominator": "n"}, ParameterError, "part of denominator"),
         ({"expected": "seen", "denominator": "seen"}, ParameterError, "exclude each other"),
         ({"hierarchy": {"city": "country"}}, ParameterError, "hierarchy must be one of"),
+        ({"ordered": "city"}, ParameterError, "ordered must be one of"),
+        (
+            {"ordered": "country", "expected": "seen"},
+            ParameterError,
+            "ordered must come with a baseline",
+        ),
         ({"entity": "country", "expected": "seen"}, ParameterError, "usual for an entity"),
     ],
 )
@@ -196,6 +202,29 @@ def test_bad_input_is_named(table, options, error, words):
     """Each wrong input has an error of its own."""
     with pytest.raises(error, match=words):
         _explain(table(), **options)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "options", "words"),
+    [
+        ("n", None, {}, "must hold numbers, got a missing value in every row"),
+        ("n", float("inf"), {}, "'n' must be finite"),
+        ("seen", 0, {"denominator": "seen"}, "n = .* of seen = 0"),
+        ("seen", 0.0, {"expected": "seen"}, "forecast above zero"),
+    ],
+)
+def test_useless_columns_are_named(table, column, value, options, words):
+    """Columns without anything to compare are refused by name."""
+    useless = table().with_columns(pl.lit(value, dtype=pl.Float64).alias(column))
+    with pytest.raises((NotEnoughDataError, ParameterError), match=words):
+        _explain(useless, **options)
+
+
+def test_negative_row_does_not_hide(table):
+    """A negative row is found although the sum of its cell is positive."""
+    extra = table().with_columns(n=pl.lit(-1, dtype=pl.Int64))
+    with pytest.raises(ParameterError, match="must never be negative, got -1"):
+        _explain(pl.concat([table(), extra]))
 
 
 def test_negative_value_is_refused(table):

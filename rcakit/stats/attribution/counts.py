@@ -14,6 +14,7 @@ from rcakit.stats.attribution.leaves import (
     History,
     LeafBaseline,
     TotalForecast,
+    day_tables,
     dispersion_from_history,
     extra_variation,
     forecast_of,
@@ -21,15 +22,16 @@ from rcakit.stats.attribution.leaves import (
     row_scale,
 )
 from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
-from rcakit.stats.attribution.steadiness import last_days, steady_days
+from rcakit.stats.attribution.steadiness import last_days, steady_days, without_bursts
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _LEAST_EXPLAINED = 0.5  # share of the change below which segments are not its place
 _SHARE_OF_ALPHA_FOR_SEGMENTS = (
-    0.3  # the union bound is cheap in power (1 nat); the test of the total is not
+    0.5  # the union bound counts dependent candidates as if they were not: it keeps well below
 )
+_SHARE_OF_ALPHA_FOR_TOTAL = 0.4  # a tenth is kept back: the noise of the total is only estimated
 _MARGIN_OVER_SHIFT = 4.0  # nats: a shared shift is taken for a local cause in at most exp(-4) = 2 %
 _LARGE_LEAF = 2.0  # expected events a leaf needs to show its overdispersion
 _RATIOS = np.exp(
@@ -48,6 +50,7 @@ def attribute_counts(
     alpha: float = 0.01,
     confidence_level: float = 0.95,
     hierarchy: Sequence[search.Nesting] = (),
+    families: Sequence[int] | None = None,
 ) -> Attribution:
     """Name the segments that explain a change of counts, or say that none does.
 
@@ -73,6 +76,8 @@ def attribute_counts(
     hierarchy
         Dimensions whose values lie inside those of another; the outer value is named when the rest of it
         moved too, or when it holds nothing else.
+    families
+        As in `lattice.Lattice`.
 
     Notes
     -----
@@ -86,21 +91,30 @@ def attribute_counts(
     337-360 (scans over subsets); Tarone (1990), Biometrics 46, 515-522.
     """
     codes, observed = np.asarray(codes, np.int64), np.asarray(observed, float)
-    scale = row_scale(history)
+    arrivals = row_scale(history, n_leaves=len(codes))
+    scale = arrivals[0]
     total = forecast_of(history, scale=scale)
-    n_steady = steady_days(history, codes=codes, sizes=sizes)
+    history, n_bursts = without_bursts(history, n_leaves=len(codes))
+    tables = day_tables(history, codes=codes, sizes=sizes)
+    n_steady = steady_days(history, codes=codes, sizes=sizes, tables=tables)
     is_cut = n_steady < history.n_days
     if is_cut:
         history = last_days(history, n_steady)
+        tables = tuple(table.last(n_steady) for table in tables)
         total = replace(total, day_factor=total.day_factor[-n_steady:])
-    baseline = leaf_baseline(history, codes=codes, sizes=sizes, scale=scale, total=total)
-    dispersion = dispersion_from_history(history, codes=codes, sizes=sizes, baseline=baseline)
+    baseline = leaf_baseline(
+        history, codes=codes, sizes=sizes, scale=scale, total=total, tables=tables
+    )
+    dispersion = dispersion_from_history(
+        history, codes=codes, sizes=sizes, baseline=baseline, scale=arrivals
+    )
     columns = search.leaf_columns(observed, baseline.expected, base=scale, leaf=dispersion.leaf)
-    lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
+    lattice = Lattice(codes, sizes, columns, max_depth=max_depth, families=families)
     noise = _noise(lattice, dispersion, baseline)
     ratio = max(baseline.total.mean, 1e-12) / max(baseline.history.sum(), 1e-12)
     seen = (lattice.sums[0] + lattice.sums[1] / ratio) / scale
-    weights = search.candidate_weights(lattice, log_odds=np.log1p(1.0 / ratio), seen=seen)
+    # One more event adds at most the log of (baseline + period length) / period length.
+    weights = search.candidate_weights(lattice, seen * np.log1p(1.0 / ratio))
     conclusion = _attribute(
         lattice,
         columns,
@@ -112,13 +126,23 @@ def attribute_counts(
         confidence_level=confidence_level,
         hierarchy=hierarchy,
     )
-    if not is_cut:
-        return conclusion
-    note = (
-        "The mix of values changed lastingly during the baseline (a roll-out, say); segments are "
-        f"compared with its last {n_steady} days."
-    )
-    return replace(conclusion, notes=(note, *conclusion.notes))
+    notes = _notes_on_history(n_bursts=n_bursts, n_steady=n_steady if is_cut else None)
+    return replace(conclusion, notes=(*notes, *conclusion.notes))
+
+
+def _notes_on_history(*, n_bursts: int, n_steady: int | None) -> list[str]:
+    """Sentences on what was left out of the baseline."""
+    notes = []
+    if n_steady is not None:
+        notes.append(
+            "The mix of values changed lastingly during the baseline (a roll-out, say); segments are "
+            f"compared with its last {n_steady} days."
+        )
+    if n_bursts:
+        notes.append(
+            f"{n_bursts} bursts of one day in the baseline were set aside, so that their end is no drop."
+        )
+    return notes
 
 
 def attribute_forecast_counts(
@@ -165,7 +189,6 @@ def attribute_forecast_counts(
     noise = search.Noise(
         base=1.0,
         clump=np.ones(n_groups),
-        leaf=leaf,
         segment=np.zeros(n_groups),
         history_ratio=0.0,
         prior_mean=0.5 * min(1.0, float(expected.mean())),
@@ -182,7 +205,7 @@ def attribute_forecast_counts(
         has_trend=False,
         has_weekdays=True,
     )
-    weights = search.candidate_weights(lattice, log_odds=0.0, seen=lattice.sums[0])
+    weights = search.candidate_weights(lattice, None)
     conclusion = _attribute(
         lattice,
         columns,
@@ -222,7 +245,8 @@ def _attribute(
     )
     leads = search.leads(lattice, search.distance_from_past(lattice.sums, noise) - log_weight)
     finder.run(max_segments=max_segments)
-    if not finder.found and total.pvalue(float(columns[search.OBSERVED].sum())) <= alpha - level:
+    whole = total.pvalue(float(columns[search.OBSERVED].sum()))
+    if not finder.found and whole <= alpha * _SHARE_OF_ALPHA_FOR_TOTAL:
         _take_suspect(finder, total, max_segments=max_segments)
     segments = _describe_all(finder, noise, confidence_level)
     conclusion = _conclude(
@@ -261,7 +285,6 @@ def _noise(lattice: Lattice, dispersion: Dispersion, baseline: LeafBaseline) -> 
     return search.Noise(
         base=dispersion.base,
         clump=clump,
-        leaf=dispersion.leaf,
         segment=segment,
         history_ratio=dispersion.history_ratio,
         prior_mean=0.5 * dispersion.base * ratio,  # Jeffreys: half an event in the baseline
@@ -282,7 +305,7 @@ def _describe_all(
         evaluation = finder.evaluate()
         group = finder.lattice.group(found.codes)
         one = _describe_one(finder, noise, evaluation, group, found, confidence_level)
-        finder.remove(found.codes)
+        finder.put_back(found)
         return one
 
     order = sorted(map(described, list(finder.found)), key=lambda segment: -segment.log_evalue)
@@ -304,8 +327,7 @@ def _describe_one(
     observed = float(finder.lattice.sums[search.OBSERVED, group])
     raw = float(finder.lattice.sums[search.EXPECTED, group])
     mean = float(evaluation.mean[group])
-    squares = float((finder.columns[search.EXPECTED, found.leaves] ** 2).sum())
-    variance = search.variance_of(group, squares, finder, evaluation, noise)
+    variance = search.variance_of(group, found.leaves, finder, evaluation, noise)
     size = float(
         evidence.negative_binomial_size(np.array(mean / base), np.array(variance / base**2))
     )
@@ -368,7 +390,7 @@ def _conclude(
     factor, factor_low, factor_high, factor_pvalue = _shared_factor(
         finder, noise, total, confidence_level
     )
-    is_broad = factor_pvalue <= alpha * (1.0 - _SHARE_OF_ALPHA_FOR_SEGMENTS)
+    is_broad = factor_pvalue <= alpha * _SHARE_OF_ALPHA_FOR_TOTAL
     change = observed - total.mean
     # Segments that hold little of a change of everything are not where it comes from.
     explained = sum(segment.excess for segment in segments) * np.sign(change)
@@ -404,7 +426,7 @@ def _shared_factor(
     """Factor of everything outside the segments, its interval, and its p-value against usual days."""
     rest_observed, rest_expected = finder.totals[[search.OBSERVED, search.EXPECTED]]
     if rest_expected <= 0.0:
-        return np.nan, np.nan, np.nan, 1.0
+        return np.nan, np.nan, np.nan, total.pvalue(float(rest_observed))
     factor = rest_observed / rest_expected
     counting = noise.base * max(rest_observed, 1.0)
     estimation = (total.sd_estimation / max(total.mean, 1e-12) * rest_observed) ** 2

@@ -170,7 +170,7 @@ def profile_ratio_interval(
 def _bisect(function: Callable[[float], float], inside: float, factor: float) -> float:
     """Where a function that is negative at `inside` crosses zero between `inside` and `inside * factor`."""
     low, high = np.log(inside), np.log(inside) + np.log(factor)
-    for _ in range(60):
+    for _ in range(45):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if function(float(np.exp(middle))) < 0 else (low, middle)
     return float(np.exp(0.5 * (low + high)))

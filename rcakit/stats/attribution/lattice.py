@@ -21,6 +21,8 @@ Integers = NDArray[np.int64]
 ANY = -1  # the code of "any value of this dimension"
 _DENSE_KEYS_PER_LEAF = 8  # a key space up to this many times the leaves is summed without sorting
 _DENSE_KEYS_FLOOR = 1 << 16
+_STEP = 8  # a cuboid worth building on the way has at most this part of the leaves' number
+_FEWEST_COVERED = 2  # and serves so many cuboids
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +85,9 @@ class Lattice:
         Numbers to be summed, shape (n_columns, n_leaves).
     max_depth
         Largest number of dimensions of a segment.
+    families
+        Number of the family of every dimension; a segment uses at most one of each. By default every
+        dimension is a family of its own.
 
     Notes
     -----
@@ -97,17 +102,29 @@ class Lattice:
     __slots__ = ("codes", "cuboids", "depth", "n_dimensions", "sums")
 
     def __init__(
-        self, codes: Integers, sizes: Sequence[int], columns: Floats, *, max_depth: int = 3
+        self,
+        codes: Integers,
+        sizes: Sequence[int],
+        columns: Floats,
+        *,
+        max_depth: int = 3,
+        families: Sequence[int] | None = None,
     ) -> None:
         self.codes = np.asfortranarray(codes, dtype=np.int64)  # columns are read whole
         self.n_dimensions = len(sizes)
         varied = [j for j in range(len(sizes)) if sizes[j] > 1]
-        depths = range(1, min(max_depth, len(varied)) + 1)
-        cells: dict[tuple[int, ...], tuple[Integers, Floats]] = {}
+        family = list(range(len(sizes))) if families is None else list(families)
+        depths = range(1, min(max_depth, len({family[j] for j in varied})) + 1)
+        cells = _steps_between(varied, sizes, self.codes, columns, max(depths, default=0))
         for depth in reversed(depths):
             for dimensions in itertools.combinations(varied, depth):
+                if len({family[j] for j in dimensions}) < depth:
+                    continue
                 source, finer = _smallest_finer(cells, dimensions, sizes, self.codes, columns)
                 cells[dimensions] = _sum_to_groups(source, sizes, dimensions, finer)
+        cells = {
+            dimensions: cell for dimensions, cell in cells.items() if len(dimensions) in depths
+        }
         cuboids, start = [], 0
         for dimensions in sorted(cells, key=lambda d: (len(d), d)):
             keys = cells[dimensions][0]
@@ -144,23 +161,28 @@ class Lattice:
         """Which leaves belong to a segment, shape (n_leaves,)."""
         return members(self.codes, segment)
 
-    def subtract(self, leaves: Integers, columns: Floats) -> None:
+    def groups_of(self, leaves: Integers) -> Integers:
+        """Groups that hold these leaves, one cuboid after the other, shape (n_cuboids * n_leaves,)."""
+        codes = self.codes[leaves]
+        groups = [cuboid.group_of(codes) for cuboid in self.cuboids]
+        return np.concatenate(groups) if groups else np.zeros(0, np.int64)
+
+    def subtract(self, groups: Integers, columns: Floats) -> None:
         """Take leaves out of every group's sums; add them back with negative columns.
 
         Parameters
         ----------
-        leaves
-            Positions of the leaves, shape (n_removed,).
+        groups
+            `groups_of` the leaves.
         columns
             Their numbers, shape (n_columns, n_removed).
         """
-        codes = self.codes[leaves]
-        if not self.cuboids:
+        if len(groups) == 0:
             return
-        groups = np.concatenate([cuboid.group_of(codes) for cuboid in self.cuboids])
+        touched, position = np.unique(groups, return_inverse=True)
         for row, column in enumerate(columns):
             repeated = np.tile(column, len(self.cuboids))
-            self.sums[row] -= sum_by(groups, repeated, self.sums.shape[1])
+            self.sums[row, touched] -= sum_by(position, repeated, len(touched))
 
 
 def members(codes: Integers, segment: Sequence[int]) -> NDArray[np.bool_]:
@@ -178,6 +200,37 @@ def _strides(sizes: Sequence[int], dimensions: tuple[int, ...]) -> tuple[int, ..
     return tuple(map(math.prod, following))
 
 
+Cells = dict[tuple[int, ...], tuple[Integers, Floats]]
+
+
+def _steps_between(
+    varied: list[int], sizes: Sequence[int], codes: Integers, columns: Floats, depth: int
+) -> Cells:
+    """Sums of a few cuboids between the leaves and the deepest layer, much smaller than the leaves.
+
+    Chosen greedily, so that all cuboids of the deepest layer can be added up from them: each leaf is then
+    read a few times instead of once per cuboid.
+    """
+    most = len(codes) // _STEP
+    deeper = [
+        step
+        for longer in (depth + 1, depth + 2)
+        for step in itertools.combinations(varied, longer)
+        if 0 < math.prod(sizes[j] for j in step) <= most
+    ]
+    missing = set(itertools.combinations(varied, depth)) if deeper else set()
+    cells: Cells = {}
+    while deeper and missing:
+        covers = {step: missing & set(itertools.combinations(step, depth)) for step in deeper}
+        best = max(deeper, key=lambda step: len(covers[step]))
+        if len(covers[best]) < _FEWEST_COVERED:
+            break
+        source, finer = _smallest_finer(cells, best, sizes, codes, columns)
+        cells[best] = _sum_to_groups(source, sizes, best, finer)
+        missing -= covers[best]
+    return cells
+
+
 def _smallest_finer(
     cells: dict[tuple[int, ...], tuple[Integers, Floats]],
     dimensions: tuple[int, ...],
@@ -186,7 +239,7 @@ def _smallest_finer(
     columns: Floats,
 ) -> tuple[dict[int, Integers], Floats]:
     """Codes and sums to roll up from: the smallest cuboid with one dimension more, or the leaves."""
-    finer = [d for d in cells if len(d) == len(dimensions) + 1 and set(dimensions) < set(d)]
+    finer = [d for d in cells if set(dimensions) < set(d)]
     if not finer:
         return {j: codes[:, j] for j in dimensions}, columns
     source = min(finer, key=lambda d: len(cells[d][0]))

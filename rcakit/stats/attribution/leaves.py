@@ -5,6 +5,7 @@ leaf counts into an expected count for the period under study, a forecast of the
 variance that a scan over segments needs.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,20 @@ _EFFICIENCY = (
     0.6  # a robust variance is worth that of so many fewer days (simulated; MAD alone: 0.37)
 )
 _BOUND = 6.0  # standard deviations beyond which a residual in the history is an incident
+_CACHED_CELLS = 1 << 19
+_ALL_VALUES = 2_000  # up to so many values every one is followed
+_MOST_VALUES = 200  # the largest values carry nearly all information
+_FOLLOWED_EVENTS = 50.0
 _MIN_VALUES_FOR_WINSORISING = 50  # below this the 99 % point is the maximum
+_RARE_LEAF = 0.1  # share of days with events, below which two on one day are a clump
+_WEEKDAYS_OF_ALL = 3.0  # weekdays that the profiles of all values count for in that of one
+_PROFILE_FLOOR = (
+    0.0025  # squared: profiles closer than 5 % to that of the total need not be told apart
+)
+_MIN_RARE_DAYS = 50  # fewer of their days say nothing about clumps
+_MOST_RARE_ENTRIES = 200_000  # enough for a ratio to three digits
+_EMPTY_DAY = 0.1  # of the usual day; what lies below is a gap in the data, not a quiet day
+_EMPTY_WEEKDAY = 0.5  # unless its weekday is usually that quiet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,6 +128,10 @@ class TotalForecast:
 
     def pvalue(self, total: float) -> float:
         """Two-sided p-value of a total as far from the forecast as this one."""
+        n_days, n_period = len(self.day_factor), len(self.period_factor)
+        if self.mean <= _NOTHING and n_days > 0:  # none was ever seen: Jeffreys' half an event
+            share = n_period / (n_days + n_period)
+            return float(min(1.0, 2.0 * special.betainc(total, 0.5, share))) if total > 0 else 1.0
         if self.mean <= 0.0:
             return 1.0
         if self.mean < _SMALL_TOTAL:
@@ -138,6 +156,7 @@ class TotalForecast:
         return (self.mean / factor, self.mean * factor)
 
 
+_NOTHING = 1e-2  # a forecast below this stands for a baseline of zeros
 _SMALL_TOTAL = (
     50.0  # below this a log-scale t statistic is too coarse and the negative binomial tail is used
 )
@@ -171,15 +190,16 @@ def forecast_total(
     Holland & Welsch (1977), Commun. Statist. A6, 813-827 (biweight).
     """
     n_days, n_period = len(totals), len(period_weekday)
+    is_usable = ~_empty_days(totals, weekday)
     has_weekdays = n_days >= _MIN_DAYS_FOR_WEEKDAYS and totals.sum() >= 10 * n_days
     design, period_design = _calendar(weekday, period_weekday, has_weekdays=has_weekdays)
     has_trend, slope_left_out = False, 0.0
-    fit = _fit_log_linear(design, totals, scale)
+    fit = _fit_log_linear(design, totals, scale, is_usable)
     if n_days >= _MIN_DAYS_FOR_TREND and totals.sum() >= 2 * n_days:
         clock = (np.arange(n_days) - (n_days - 1) / 2) / n_days
-        sloped = _fit_log_linear(np.column_stack([design, clock]), totals, scale)
+        sloped = _fit_log_linear(np.column_stack([design, clock]), totals, scale, is_usable)
         coefficients, covariance, *_ = sloped
-        inflation = _autocorrelation_factor(sloped[4])
+        inflation = autocorrelation_factor(sloped[4])
         has_trend = abs(coefficients[-1]) > _TREND_T * np.sqrt(covariance[-1, -1] * inflation)
         slope_left_out = 0.0 if has_trend else float(coefficients[-1])
         if has_trend:
@@ -190,7 +210,7 @@ def forecast_total(
     by_day = np.exp(period_design @ coefficients)
     mean = float(by_day.sum())
     gradient = by_day @ period_design
-    inflation = _autocorrelation_factor(residuals)
+    inflation = autocorrelation_factor(residuals)
     shared = max(0.0, (dispersion - 1.0) * scale / max(fitted.mean(), 1e-12))
     memory = 1.0 + (inflation - 1.0) * (
         1.0 - 1.0 / n_period
@@ -237,13 +257,24 @@ def _calendar(
     return (weekday[:, None] == seen).astype(float), period
 
 
+def _empty_days(totals: Floats, weekday: Integers) -> NDArray[np.bool_]:
+    """Days with far too little on a weekday that usually has more: rows got lost."""
+    usual = float(np.median(totals))
+    if usual < _SMALL_TOTAL:
+        return np.zeros(len(totals), bool)
+    low = totals < _EMPTY_DAY * usual
+    most = np.array([totals[weekday == day].max(initial=0.0) for day in range(7)])
+    return np.asarray(low & (most[weekday] >= _EMPTY_WEEKDAY * usual))
+
+
 def _fit_log_linear(
-    design: Floats, totals: Floats, scale: float
+    design: Floats, totals: Floats, scale: float, is_usable: NDArray[np.bool_]
 ) -> tuple[Floats, Floats, Floats, float, Floats]:
     """Robust quasi-Poisson fit: coefficients, covariance, fitted values, dispersion, Pearson residuals."""
+    totals = np.where(is_usable, totals, np.median(totals))  # any value: its weight is zero
     start = np.log(np.maximum(totals, 0.5 * max(totals.mean(), 1e-6)))
     coefficients = np.linalg.lstsq(design, start, rcond=None)[0]
-    robust = np.ones_like(totals)
+    robust = is_usable.astype(float)
     dispersion = 1.0
     normal = np.eye(design.shape[1])
     fitted: Floats = totals
@@ -257,11 +288,11 @@ def _fit_log_linear(
         change = np.abs(updated - coefficients).max()
         coefficients = updated
         fitted = np.asarray(np.exp(np.clip(design @ coefficients, -30.0, 30.0)), float)
-        residuals = (totals - fitted) / np.sqrt(fitted * scale)
+        residuals = np.where(is_usable, (totals - fitted) / np.sqrt(fitted * scale), 0.0)
         dispersion = max(1.0, _robust_variance(residuals, design.shape[1]))
         if fitted.mean() > _SMALL_TOTAL:  # small counts are skewed: biweights would bias them down
             ratio = residuals / (_BIWEIGHT * np.sqrt(dispersion))
-            robust = np.where(np.abs(ratio) < 1.0, (1.0 - ratio**2) ** 2, 0.0)
+            robust = np.where(is_usable & (np.abs(ratio) < 1.0), (1.0 - ratio**2) ** 2, 0.0)
         if change < 1e-6:
             break
     covariance = np.asarray(np.linalg.inv(normal) * dispersion * scale, float)
@@ -278,7 +309,7 @@ def _robust_variance(residuals: Floats, n_parameters: int) -> float:
     return float((clipped**2).sum() / left)
 
 
-def _autocorrelation_factor(residuals: Floats) -> float:
+def autocorrelation_factor(residuals: Floats) -> float:
     """Variance of a mean over its value for independent days: (1 + r) / (1 - r) at lag one, at least 1."""
     if len(residuals) < 3 * _MIN_BLOCKS:
         return 1.0
@@ -306,14 +337,130 @@ class LeafBaseline:
         Sum over the baseline per leaf, shape (n_leaves,).
     total
         The forecast of the sum over all leaves.
-    uses_leaf_weekdays
-        Whether leaves with their own weekday profile were found and followed.
+    by_value
+        Daily values of the larger values of every dimension.
     """
 
     expected: Floats
     history: Floats
     total: TotalForecast
-    uses_leaf_weekdays: bool
+    by_value: "tuple[ValueDays, ...]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValueDays:
+    """Daily values of the larger values of one dimension, and what their shares of the days would be.
+
+    Parameters
+    ----------
+    values
+        Codes of the values, largest first, shape (n_values,).
+    seen, mean
+        What they showed and what their share of the day's total is, shape (n_values, n_days).
+    profile
+        Factor on `mean` by which each value's weekdays differ from those of the total, shape (n_values, n_days).
+    spread
+        Squared variation of the mean of same weekdays about `profile`, per day, shape (n_values,).
+    signal
+        Squared variation of the profile, shape (n_values,).
+    """
+
+    values: Integers
+    seen: Floats
+    mean: Floats
+    profile: Floats
+    spread: Floats
+    signal: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DayTable:
+    """Daily values of the values of one dimension that are large enough to be followed.
+
+    Parameters
+    ----------
+    values
+        Their codes, ascending, shape (n_values,).
+    seen
+        Shape (n_values, n_days).
+    """
+
+    values: Integers
+    seen: Floats
+
+    def last(self, n_days: int) -> "DayTable":
+        """Keep the last days."""
+        return DayTable(self.values, self.seen[:, -n_days:])
+
+
+def day_tables(
+    history: History, *, codes: Integers, sizes: tuple[int, ...]
+) -> tuple[DayTable, ...]:
+    """Add up every day for the larger values of every dimension.
+
+    Parameters
+    ----------
+    history
+        Daily leaf values.
+    codes, sizes
+        Leaf table.
+
+    Notes
+    -----
+    Entries are read once for several dimensions together, as long as the cells of their combinations fit
+    into the processor's cache. Of a dimension with very many values only the 200 largest and those with 50
+    events or more are kept.
+    """
+    rows = [_followed(history, codes[:, j], size) for j, size in enumerate(sizes)]
+    together: list[list[int]] = []
+    for j in range(len(sizes)):
+        room = min(_CACHED_CELLS, len(history.leaf)) // history.n_days
+        home = next((g for g in together if _n_cells(rows, [*g, j]) <= room), None)
+        if home is None:
+            together.append([j])
+        else:
+            home.append(j)
+    tables: dict[int, DayTable] = {}
+    for group in together:
+        tables |= _tables_of(history, codes, rows, group)
+    return tuple(tables[j] for j in range(len(sizes)))
+
+
+def _n_cells(rows: list[tuple[Integers, Integers]], group: list[int]) -> int:
+    return math.prod(len(rows[j][0]) + 1 for j in group)
+
+
+def _followed(history: History, code: Integers, size: int) -> tuple[Integers, Integers]:
+    """Codes of the values to follow, ascending, and the row of every value; others share the last row."""
+    if size <= _ALL_VALUES:
+        return np.arange(size), np.arange(size)
+    per_value = sum_by(code[history.leaf], history.value, size)
+    bound = min(
+        _FOLLOWED_EVENTS, float(np.partition(per_value, size - _MOST_VALUES)[-_MOST_VALUES])
+    )
+    values = np.flatnonzero(per_value >= max(bound, 1e-300))
+    row = np.full(size, len(values))
+    row[values] = np.arange(len(values))
+    return values, row
+
+
+def _tables_of(
+    history: History, codes: Integers, rows: list[tuple[Integers, Integers]], group: list[int]
+) -> dict[int, DayTable]:
+    """Tables of dimensions whose combinations are added up together."""
+    shape = tuple(len(rows[j][0]) + 1 for j in group)
+    key = np.zeros(len(codes), dtype=np.int64)
+    for j, n_rows in zip(group, shape, strict=True):
+        key = key * n_rows + rows[j][1][codes[:, j]]
+    n_days = history.n_days
+    cell = (key * n_days)[history.leaf]
+    cell += history.day
+    cube = sum_by(cell, history.value, math.prod(shape) * n_days).reshape(*shape, n_days)
+    tables = {}
+    for axis, j in enumerate(group):
+        others = tuple(k for k in range(len(group)) if k != axis)
+        tables[j] = DayTable(rows[j][0], cube.sum(axis=others)[:-1])
+    return tables
 
 
 def leaf_baseline(
@@ -323,6 +470,7 @@ def leaf_baseline(
     sizes: tuple[int, ...],
     scale: float = 1.0,
     total: TotalForecast | None = None,
+    tables: tuple[DayTable, ...] | None = None,
 ) -> LeafBaseline:
     """Expected value per leaf: its share of the baseline times the forecast total.
 
@@ -341,6 +489,8 @@ def leaf_baseline(
         Variance-to-mean ratio of a leaf value: 1 for counts.
     total
         A forecast from a longer history that ends on the same day; made from this one by default.
+    tables
+        From `day_tables` for the same history; made by default.
 
     Notes
     -----
@@ -352,62 +502,115 @@ def leaf_baseline(
     if total is None:
         total = forecast_of(history, scale=scale)
     share = per_leaf / max(per_leaf.sum(), 1e-12)
-    follows = False
-    if total.has_weekdays and len(history.period_weekday) % 7:
-        factor, follows = _leaf_weekday_factor(history, codes, sizes, total, per_leaf)
-        if follows:
-            share = share * factor
-            share /= share.sum()
-    return LeafBaseline(
-        expected=share * total.mean, history=per_leaf, total=total, uses_leaf_weekdays=follows
+    has_profiles = history.n_days >= _MIN_DAYS_FOR_WEEKDAYS
+    if tables is None:
+        tables = day_tables(history, codes=codes, sizes=sizes)
+    totals = history.day_totals()
+    by_value = tuple(
+        _value_days(
+            table,
+            sum_by(codes[:, j], share, size),
+            totals=totals,
+            weekday=history.weekday if has_profiles else None,
+            base=scale,
+        )
+        for j, (size, table) in enumerate(zip(sizes, tables, strict=True))
     )
+    if total.has_weekdays and len(history.period_weekday) % 7:
+        share = share * _leaf_weekday_factor(history, codes, sizes, totals, per_leaf, by_value)
+        share /= max(share.sum(), 1e-300)
+    return LeafBaseline(
+        expected=share * total.mean, history=per_leaf, total=total, by_value=by_value
+    )
+
+
+def _value_days(
+    table: DayTable,
+    value_share: Floats,
+    *,
+    totals: Floats,
+    weekday: Integers | None,
+    base: float,
+) -> ValueDays:
+    """Compare the 200 largest values of a dimension, which carry nearly all information, with their shares."""
+    least = max(0.5, 2.0 * base / len(totals) * _MIN_BLOCKS)
+    large = np.flatnonzero(value_share[table.values] * totals.mean() >= least)
+    order = np.argsort(-value_share[table.values[large]])[:_MOST_VALUES]
+    frequent = table.values[large[order]]
+    seen = table.seen[large[order]]
+    mean = value_share[frequent, None] * totals
+    if weekday is not None and len(frequent) > 1:
+        profile, spread, signal = _weekday_profiles(seen, mean, weekday)
+    else:
+        profile = np.ones_like(mean)
+        spread = signal = np.zeros(len(frequent))
+    return ValueDays(frequent, seen, mean, profile, spread, signal)
+
+
+def _weekday_profiles(
+    seen: Floats, mean: Floats, weekday: Integers
+) -> tuple[Floats, Floats, Floats]:
+    """Factor by which weekdays of single values differ from those of the total, as far as they surely do.
+
+    Deviations are shrunk by what the days of one weekday differ among themselves; how much there is to see is
+    judged from all values together and from the value's own seven weekdays.
+    """
+    days = (weekday[:, None] == np.arange(7)).astype(float)
+    n_days = np.maximum(days.sum(axis=0), 1.0)
+    deviation = (seen @ days) / np.maximum(mean @ days, 1e-12) - 1.0
+    deviation[:, days.sum(axis=0) == 0] = 0.0
+    level = np.maximum(mean.mean(axis=1), 1e-12)
+    residual = seen - mean * (1.0 + deviation[:, weekday])
+    spread = (residual**2).sum(axis=1) / max(1, len(weekday) - 7) / level**2
+    error = spread[:, None] / n_days
+    beyond = (deviation**2 - error).mean(axis=1)
+    weight = 1.0 / (error.mean(axis=1) + _PROFILE_FLOOR)
+    of_all = max(0.0, float((weight * beyond).sum() / weight.sum()))
+    signal = (_WEEKDAYS_OF_ALL * of_all + 7.0 * np.maximum(beyond, 0.0)) / (_WEEKDAYS_OF_ALL + 7.0)
+    trust = signal[:, None] / np.maximum(signal[:, None] + error, 1e-300)
+    return np.maximum(1.0 + (trust * deviation)[:, weekday], 0.05), spread, signal
 
 
 def _leaf_weekday_factor(
     history: History,
     codes: Integers,
     sizes: tuple[int, ...],
-    total: TotalForecast,
+    totals: Floats,
     per_leaf: Floats,
-) -> tuple[Floats, bool]:
+    by_value: tuple[ValueDays, ...],
+) -> Floats:
     """Product over dimensions of how much a value's share rises on the weekdays of the period.
 
     Dimensions are fitted one after the other on what the earlier ones left, so two dimensions that carry the
     same profile (country and language) are not counted twice.
     """
     on_period_day = np.isin(history.weekday, history.period_weekday)
-    if on_period_day.all() or not on_period_day.any():
-        return np.ones(len(codes)), False
-    mass = total.day_factor[on_period_day].sum() / total.day_factor.sum()
-    n_same_days = int(on_period_day.sum())
-    same = sum_by(history.leaf, history.value * on_period_day[history.day], len(codes))
-    expected = per_leaf * mass * (same.sum() / max(per_leaf.sum() * mass, 1e-12))
     factor = np.ones(len(codes))
-    follows = False
+    if on_period_day.all() or not on_period_day.any():
+        return factor
+    n_same_days = int(on_period_day.sum())
+    expected = per_leaf * (totals[on_period_day].sum() / max(float(per_leaf.sum()), 1e-12))
     for dimension, size in enumerate(sizes):
+        table = by_value[dimension]
+        if not table.signal.any():
+            continue
         code = codes[:, dimension]
-        observed = sum_by(code, same, size)
-        fitted = sum_by(code, expected * factor, size)
+        observed = table.seen[:, on_period_day].sum(axis=1)
+        fitted = sum_by(code, expected * factor, size)[table.values]
         deviation = observed / np.maximum(fitted, 1e-12) - 1.0
-        # The noise of these deviations is at least Poisson; only what exceeds a robust spread is followed.
-        noise = np.sqrt((1.0 - mass) / np.maximum(fitted, 1e-12))
-        statistic = np.abs(deviation) / np.maximum(noise, 1e-12)
-        clear = (fitted >= 10 * n_same_days) & (statistic > 5.0) & (np.abs(deviation) > 0.03)
-        if clear.any():
-            shrunk = 1.0 + deviation * (
-                1.0 - np.minimum(1.0, (1.0 / np.maximum(statistic, 1e-12)) ** 2)
-            )
-            factor *= np.where(clear, shrunk, 1.0)[code]
-            follows = True
-    return factor, follows
+        trust = table.signal / np.maximum(table.signal + table.spread / n_same_days, 1e-300)
+        of_value = np.ones(size)
+        of_value[table.values] = np.maximum(1.0 + trust * deviation, 0.05)
+        factor *= of_value[code]
+    return factor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dispersion:
     """Components of the variance of a segment's value over the period, given the shared factor.
 
-    The variance of a segment with mean m and sum of squared leaf means q is
-    ``clump * m + leaf * q + sum(segment[j][its value] for its dimensions j) * m**2``.
+    The variance of a segment with mean m and leaf means m_i is
+    ``clump * m + sum(leaf_i * m_i**2) + sum(segment[j][its value] for its dimensions j) * m**2``.
 
     Parameters
     ----------
@@ -415,25 +618,30 @@ class Dispersion:
         Variance-to-mean ratio of rare segments, one per dimension, shape (n_dimensions,): 1 for counts that
         come one by one, more where one actor sends many at once or rows carry amounts.
     leaf
-        Squared coefficient of variation of a leaf's own period factor.
+        Squared coefficient of variation of every leaf's own period factor, shape (n_leaves,).
     segment
         Squared coefficient of variation of the period factor of every value, one array (n_values,) per
         dimension; measured against a total that holds the value itself.
     base
-        Variance-to-mean ratio of a value far from the sparse limit: 1 for counts.
+        Variance-to-mean ratio of a single leaf: 1 for counts that come one by one.
     history_ratio
         Period length over baseline length: the relative variance of an expectation from history.
     """
 
     clump: Floats
-    leaf: float
+    leaf: Floats
     segment: tuple[Floats, ...]
     base: float
     history_ratio: float
 
 
 def dispersion_from_history(
-    history: History, *, codes: Integers, sizes: tuple[int, ...], baseline: LeafBaseline
+    history: History,
+    *,
+    codes: Integers,
+    sizes: tuple[int, ...],
+    baseline: LeafBaseline,
+    scale: tuple[float, float] = (1.0, 1.0),
 ) -> Dispersion:
     """Estimate the variance components of segments from how they wobbled before the period.
 
@@ -446,6 +654,8 @@ def dispersion_from_history(
         As in `leaf_baseline`.
     baseline
         What `leaf_baseline` returned.
+    scale
+        From `row_scale`.
 
     Notes
     -----
@@ -456,54 +666,111 @@ def dispersion_from_history(
     ----------
     Breslow (1984), Applied Statistics 33, 38-44 (moment estimate of extra-Poisson variation).
     """
+    base, largest = scale
     n_dimensions = codes.shape[1]
     totals = history.day_totals()
-    base = row_scale(history)
     share = baseline.history / max(baseline.history.sum(), 1e-12)
-    leaf = _leaf_component(history, share, totals, base) / history.n_period_days
+    leaf = _leaf_components(history, share, totals, base)
     clump, segment = np.empty(n_dimensions), []
     for dimension, size in enumerate(sizes):
         clump[dimension], by_value = _value_components(
-            history, codes[:, dimension], size, share, totals, base, leaf * history.n_period_days
+            history,
+            codes[:, dimension],
+            size,
+            share,
+            totals,
+            base,
+            leaf,
+            baseline.by_value[dimension],
         )
         segment.append(by_value)
     return Dispersion(
-        clump=clump,
-        leaf=leaf,
+        clump=np.maximum(clump, largest),
+        leaf=leaf / history.n_period_days,
         segment=tuple(segment),
         base=base,
         history_ratio=history.n_period_days / max(1, history.n_days),
     )
 
 
-def row_scale(history: History) -> float:
-    """Variance-to-mean ratio of a compound Poisson sum: sum of squared row values over sum of row values.
+def row_scale(history: History, *, n_leaves: int) -> tuple[float, float]:
+    """Variance-to-mean ratio of a leaf that is too rare for anything else to show, and the size of a clump.
 
-    Returns 1 for plain counts (`sum_squares` is None).
+    Parameters
+    ----------
+    history
+        Daily leaf values before the period.
+    n_leaves
+        Number of leaves.
+
+    Returns
+    -------
+    tuple of float
+        Second over first and third over second cumulant. For rows that carry amounts (`sum_squares`) both are
+        that of a compound Poisson sum, the sum of squared row values over the sum of row values. For counts
+        1, or more where events come several at a time, as the counts of rare leaves on single days show. The
+        largest 1 % of these are brought down, so that a burst in the history does not make all others usual.
 
     References
     ----------
     Daley & Vere-Jones (2003), An Introduction to the Theory of Point Processes I, 2nd ed., ex. 2.1.11.
     """
-    if history.sum_squares is None:
-        return 1.0
-    return float(max(1e-12, history.sum_squares.sum() / max(history.value.sum(), 1e-12)))
+    if history.sum_squares is not None:
+        ratio = history.sum_squares.sum() / max(history.value.sum(), 1e-12)
+        return float(max(1e-12, ratio)), float(max(1e-12, ratio))
+    n_seen = np.bincount(history.leaf, minlength=n_leaves)
+    rare = (n_seen > 0) & (n_seen < _RARE_LEAF * history.n_days)
+    rare[np.arange(n_leaves) % (1 + len(history.leaf) // _MOST_RARE_ENTRIES) > 0] = False
+    if n_seen[rare].sum() < _MIN_RARE_DAYS:
+        return 1.0, 1.0
+    per_leaf = sum_by(history.leaf, history.value, n_leaves)
+    own = rare[history.leaf]
+    seen, mean = history.value[own], per_leaf[history.leaf[own]] / history.n_days
+    seen = np.minimum(seen, np.quantile(seen, 1.0 - _WINSORISED))
+    second = max(float(((seen - mean) * seen).sum()), 1e-12)
+    third = float(((seen - mean) * (seen - 2.0 * mean) * seen).sum())
+    ratio = max(1.0, second / float(seen.sum()))
+    return ratio, max(ratio, third / second)
 
 
-def _leaf_component(history: History, share: Floats, totals: Floats, base: float) -> float:
-    """Squared variation of a leaf's day factor, from the leaves that are large enough to show it."""
+def _leaf_components(history: History, share: Floats, totals: Floats, base: float) -> Floats:
+    """Squared variation of every leaf's day factor, shape (n_leaves,).
+
+    One figure for all from the leaves that are large enough to show it; each of these then gets its own as
+    far as leaves differ by more than chance allows, plus one standard deviation of what is left unknown.
+
+    References
+    ----------
+    Morris (1983), J. Amer. Statist. Assoc. 78, 47-55 (empirical Bayes by moments).
+    """
     n_days = history.n_days
-    squares = sum_by(history.leaf, history.value**2, len(share))
-    cross = sum_by(history.leaf, history.value * totals[history.day], len(share)) * share
-    power = share**2 * (totals**2).sum()
-    residual = squares - 2.0 * cross + power - base * share * totals.sum() * (1.0 - 1.0 / n_days)
     mean = share * totals.mean()
-    use = mean >= max(0.2 * base, np.sort(mean)[max(0, len(mean) - 20_000)])
-    if not use.any():
-        return 0.0
-    component = residual[use] / power[use]
-    weight = (mean[use] / (mean[use] + base)) ** 2
-    return max(0.0, _winsorised_mean(component, weight))
+    rank = max(0, len(mean) - 20_000)
+    use = np.flatnonzero(mean >= max(0.2 * base, float(np.partition(mean, rank)[rank])))
+    if len(use) == 0:
+        return np.zeros(len(share))
+    position = np.full(len(share), -1)
+    position[use] = np.arange(len(use))
+    row = position[history.leaf]
+    entry = np.flatnonzero(row >= 0)
+    row, value, whole = row[entry], history.value[entry], totals[history.day[entry]]
+    share, mean = share[use], mean[use]
+    power = share**2 * (totals**2).sum()
+    noise = base * share * totals.sum() * (1.0 - 1.0 / n_days)
+    cross = sum_by(row, value * whole, len(use)) * share
+    residual = sum_by(row, value**2, len(use)) - 2.0 * cross + power - noise
+    own = residual / power
+    weight = (mean / (mean + base)) ** 2
+    of_all = max(0.0, _winsorised_mean(own, weight))
+    variance = base * mean + of_all * mean**2
+    error = (2.0 + 6.0 * of_all + base / variance) * variance**2 / (n_days * mean**4)
+    precision = 1.0 / (error + of_all**2)
+    between = max(0.0, _winsorised_mean((own - of_all) ** 2 - error, precision))
+    trust = between / (between + error)
+    unknown = np.sqrt(between * (1.0 - trust))
+    component = np.full(len(position), of_all + np.sqrt(between))
+    component[use] = np.maximum(0.0, of_all + trust * (own - of_all)) + unknown
+    return component
 
 
 def _value_components(
@@ -513,49 +780,34 @@ def _value_components(
     share: Floats,
     totals: Floats,
     base: float,
-    leaf: float,
+    leaf: Floats,
+    table: ValueDays,
 ) -> tuple[float, Floats]:
     """Clump ratio of rare values and squared variation of every value's factor, for one dimension."""
     n_days = history.n_days
     value_share = sum_by(code, share, size)
-    leaf_power = sum_by(code, share**2, size)
-    frequent = np.flatnonzero(
-        value_share * totals.mean() >= max(0.5, 2.0 * base / n_days * _MIN_BLOCKS)
-    )
-    frequent = frequent[
-        np.argsort(-value_share[frequent])[:200]
-    ]  # the largest carry nearly all information
     clump = _clump_ratio(history, code, value_share, totals, base)
-    if len(frequent) < 2:
+    if len(table.values) < 2:
         return clump, np.zeros(size)
-    row = np.full(
-        size, len(frequent), np.int64
-    )  # all other values share one last row, dropped below
-    row[frequent] = np.arange(len(frequent))
-    cell = (row * n_days)[code][history.leaf] + history.day
-    daily = sum_by(cell, history.value, (len(frequent) + 1) * n_days)
-    daily = daily.reshape(-1, n_days)[:-1]
+    leaf_power = sum_by(code, leaf * share**2, size)[table.values]
     longest = min(history.n_period_days, max(1, n_days // _MIN_BLOCKS))
-    by_day, by_block = (
-        _block_components(
-            daily, value_share[frequent], leaf_power[frequent], totals, base, leaf, length
-        )
-        for length in (1, longest)
-    )
-    of_all = [by_day[0] / history.n_period_days, by_block[0]]
-    of_each = by_day[1] / history.n_period_days if of_all[0] >= of_all[1] else by_block[1]
-    component = np.full(size, max(of_all))
-    component[frequent] = of_each
+    own_share = value_share[table.values]
+    of_all, of_each = _block_components(table, own_share, leaf_power, totals, base, 1)
+    of_all, of_each = of_all / history.n_period_days, of_each / history.n_period_days
+    if longest > 1:
+        slow = _block_components(table, own_share, leaf_power, totals, base, longest)
+        of_all, of_each = (of_all, of_each) if of_all >= slow[0] else slow
+    component = np.full(size, of_all)
+    component[table.values] = of_each
     return clump, component
 
 
 def _block_components(
-    daily: Floats,
+    table: ValueDays,
     share: Floats,
     leaf_power: Floats,
     totals: Floats,
     base: float,
-    leaf: float,
     length: int,
 ) -> tuple[float, Floats]:
     """Squared variation of values' factors over blocks of `length` days, beyond counting and leaf noise.
@@ -563,16 +815,18 @@ def _block_components(
     One figure for all values, and one per value: its own, held to that of all by a few blocks, and raised by
     one standard error, since a variance from few blocks may be too small by chance.
     """
-    n_blocks = daily.shape[1] // length
-    blocks = (
-        daily[:, daily.shape[1] - n_blocks * length :]
-        .reshape(len(daily), n_blocks, length)
-        .sum(axis=2)
-    )
-    whole = totals[len(totals) - n_blocks * length :].reshape(n_blocks, length).sum(axis=1)
-    mean = share[:, None] * whole
-    noise = base * mean * (1.0 - share[:, None]) + leaf * leaf_power[:, None] * whole**2 / length
-    squared = (blocks - mean) ** 2 * n_blocks / max(1, n_blocks - 1)
+    n_blocks = len(totals) // length
+    first = len(totals) - n_blocks * length
+
+    def summed(days: Floats) -> Floats:
+        return days[:, first:].reshape(len(days), n_blocks, length).sum(axis=2)
+
+    blocks, mean = summed(table.seen), summed(table.mean * table.profile)
+    whole = summed(totals[None])
+    noise = base * mean * (1.0 - share[:, None]) + leaf_power[:, None] * whole**2 / length
+    followed = table.signal / np.maximum(table.signal + table.spread * 7.0 / len(totals), 1e-300)
+    n_free = n_blocks - 1.0 - followed[:, None] * 6.0 * n_blocks / len(totals)
+    squared = (blocks - mean) ** 2 * n_blocks / np.maximum(1.0, n_free)
     weight = (mean / (mean + base)) ** 2 * (1.0 - share[:, None])
     power = np.maximum(mean**2, 1e-12)
     of_all = extra_variation(squared.ravel(), noise.ravel(), power.ravel(), weight.ravel())

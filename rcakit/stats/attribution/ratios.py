@@ -9,7 +9,7 @@ from scipy import special
 
 from rcakit.stats.attribution import evidence, search
 from rcakit.stats.attribution.lattice import Lattice
-from rcakit.stats.attribution.leaves import History, extra_variation
+from rcakit.stats.attribution.leaves import History, autocorrelation_factor, extra_variation
 from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
 from rcakit.stats.attribution.sums import sum_by
 from rcakit.stats.decomposition import Kitagawa, kitagawa, simpson_alarm
@@ -18,11 +18,18 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _SHARE_OF_ALPHA_FOR_SEGMENTS = (
-    0.4  # of the rest, half each for a shared change of rates and for the mix
+    0.6  # of the rest, half each for a shared change of rates and for the mix
 )
 _UNTRUSTED_DAYS = 14.0  # of history that say nothing yet about the wobble of single leaves
 _PRIOR_EVENTS = 2.0  # events that hold a segment's own level to what its leaves' smoothed rates say
 _LEAST_SHARED_SD = 0.02
+_LEAST_FITTED = 0.2  # events a day that a cell needs to show its wobble
+_LEAST_LEAVES = 20  # fewer cannot show how much leaves differ
+_LEAST_BLOCKS = 6  # with fewer blocks a variance over blocks says nothing
+_LEAST_DAYS_FOR_SLOPE = 14
+_CLEAR_SLOPE = 3.0  # standard errors
+_HIGHEST_RATE = 0.8  # per event; as far as it decides between a longer and a shorter description
+_LEAST_FACTOR = 0.5  # of all rates, as far as it decides which groups could be significant
 _SCREEN = 6.0
 _TAIL_GAIN = 4.0
 _FAR_DAY = 4.0  # robust standard deviations
@@ -31,8 +38,8 @@ _LEAST_EXPLAINED = 0.5  # share of the change of rates below which segments are 
 _SPLIT = 0.5  # a mix verdict needs the mix to carry at least half of the change
 _ODDS = np.exp(np.concatenate([-np.geomspace(0.1, 3.0, 10), np.geomspace(0.1, 4.0, 14)]))
 
-EVENTS, AT_RISK, REFERENCE, PAST_EVENTS, PAST_REFERENCE, SPREAD = range(
-    6
+EVENTS, AT_RISK, REFERENCE, PAST_EVENTS, PAST_REFERENCE, SQUARES, SPREAD = range(
+    7
 )  # rows of the lattice's sums
 
 
@@ -43,7 +50,7 @@ class RateNoise:
     Parameters
     ----------
     correlation
-        Intra-leaf correlation of events over the period, the rho of a beta-binomial.
+        Intra-leaf correlation of events over the period, the rho of a beta-binomial, shape (n_leaves,).
     segment
         Squared variation of a value's own factor, per dimension, shape (n_dimensions,).
     shared_sd
@@ -52,7 +59,7 @@ class RateNoise:
         Of `shared_sd`.
     """
 
-    correlation: float
+    correlation: Floats
     segment: Floats
     shared_sd: float
     degrees_of_freedom: int
@@ -78,8 +85,8 @@ def leaf_rates(events: Floats, at_risk: Floats) -> Floats:
     overall = events.sum() / max(at_risk.sum(), 1e-12)
     spread = overall * (1.0 - overall)
     seen = at_risk > 0
-    if spread <= 0.0 or seen.sum() < 2:
-        return np.full(len(events), overall)
+    if spread <= 0.0 or seen.sum() < 2:  # half an event is as near to none or to all as is known
+        return np.full(len(events), (events.sum() + 0.5) / (at_risk.sum() + 1.0))
     weight = at_risk[seen]
     between = float(((events[seen] - overall * weight) ** 2 / weight).sum() - spread * seen.sum())
     correlation = between / (spread * max(float(weight.sum()) - seen.sum(), 1e-12))
@@ -123,37 +130,39 @@ class RateModel:
         factor = search.keep_near(
             _outside_factor(sums, totals), usual, n_events=float(totals[EVENTS])
         )
-        at_risk = np.maximum(sums[AT_RISK], 1e-12)
+        at_risk = _binomial_size(sums)
         mean = np.minimum(factor * level * sums[REFERENCE], 0.999 * at_risk)
         rate = mean / at_risk
         binomial = np.maximum(mean * (1.0 - rate), 1e-12)
-        variance = self._variance(sums, totals, mean, factor, binomial)
+        within, around = self._variances(sums, totals, mean, factor, binomial)
+        variance = within * binomial + mean**2 * around
         inflation = np.maximum(1.0, variance / binomial)
         events = sums[EVENTS]
         alive = np.flatnonzero((events - mean) ** 2 > _SCREEN * variance)
         llr, log_qvalue = np.zeros(len(mean)), np.zeros(len(mean))
-        llr[alive] = binomial_llr(events[alive], at_risk[alive], rate[alive])
-        hopeful = alive[llr[alive] / inflation[alive] > log_weight[alive] - _TAIL_GAIN]
-        log_tail = binomial_log_tail(
-            events[hopeful] / inflation[hopeful],
-            at_risk[hopeful] / inflation[hopeful],
-            rate[hopeful],
+        # Adds up over parts of a group, which a binomial of unlike leaves does not; one scale for all.
+        spared = 1.0 - min(float(totals[SQUARES] / max(totals[REFERENCE], 1e-12)), _HIGHEST_RATE)
+        llr[alive] = search.weighted_llr(events[alive], mean[alive]) / spared
+        evidence_of = binomial_llr(events[alive], at_risk[alive], rate[alive])
+        hopeful = alive[evidence_of / inflation[alive] > log_weight[alive] - _TAIL_GAIN]
+        log_tail = _mixed_log_tail(
+            *(part[hopeful] for part in (events, at_risk, rate, within, around))
         )
         log_qvalue[hopeful] = np.minimum(0.0, log_tail + log_weight[hopeful])
         score = np.full(len(mean), -np.inf)
         score[alive] = llr[alive] - log_weight[alive]
         return search.Evaluation(mean, inflation, log_qvalue, llr, score)
 
-    def _variance(
+    def _variances(
         self, sums: Floats, totals: Floats, mean: Floats, factor: Floats, binomial: Floats
-    ) -> Floats:
-        """Variance of a group's weighted events about the mean: sampling, leaves, group factor, estimation."""
+    ) -> tuple[Floats, Floats]:
+        """Variance of events given their mean over that of a binomial, and squared variation of the mean."""
         share = sums[REFERENCE] / np.maximum(totals[REFERENCE], 1e-12)
-        past = 1.0 / (sums[PAST_EVENTS] + _PRIOR_EVENTS)
         outside = 1.0 / np.maximum(factor * (totals[REFERENCE] - sums[REFERENCE]), 1e-12)
         drift = self.segment / np.maximum(1.0 - share, 1e-6) ** 2
-        within = binomial + factor * sums[SPREAD]
-        return within + mean**2 * (past * within / np.maximum(mean, 1e-12) + outside + drift)
+        within = np.maximum(1.0 + factor * sums[SPREAD] / binomial, 1e-3)
+        known = within * binomial / np.maximum(mean, 1e-12) / (sums[PAST_EVENTS] + _PRIOR_EVENTS)
+        return within, known + outside + drift
 
     def gain_of_rest(
         self, child: Floats, rest: Floats, evaluation: search.Evaluation, group: int
@@ -163,14 +172,15 @@ class RateModel:
         factor = float(
             evaluation.mean[group] / max(_level(child[:, None])[0] * child[REFERENCE], 1e-12)
         )
-        rate = min(factor * mean / max(rest[AT_RISK], 1e-12), 0.999)
+        at_risk, at_risk_of_child = _binomial_size(np.column_stack([rest, child]))
+        rate = min(factor * mean / at_risk, 0.999)
         if rest[AT_RISK] <= 0 or rate <= 0:
             return 0.0
-        own = evaluation.mean[group] / max(child[AT_RISK], 1e-12)
-        seen = np.clip(child[EVENTS] / max(child[AT_RISK], 1e-12), 1e-6, 1 - 1e-6)
+        own = evaluation.mean[group] / at_risk_of_child
+        seen = np.clip(child[EVENTS] / at_risk_of_child, 1e-6, 1 - 1e-6)
         odds = seen / (1.0 - seen) * (1.0 - own) / max(own, 1e-12)
         moved = odds * rate / (1.0 - rate + odds * rate)
-        gain = rest[EVENTS] * np.log(moved / rate) + (rest[AT_RISK] - rest[EVENTS]) * np.log(
+        gain = rest[EVENTS] * np.log(moved / rate) + (at_risk - rest[EVENTS]) * np.log(
             (1.0 - moved) / (1.0 - rate)
         )
         return float(gain / evaluation.size[group])
@@ -179,6 +189,28 @@ class RateModel:
 def _level(sums: Floats) -> Floats:
     """A group's past events over the reference its leaves gave, held to one by a few events."""
     return (sums[PAST_EVENTS] + _PRIOR_EVENTS) / (sums[PAST_REFERENCE] + _PRIOR_EVENTS)
+
+
+def _reachable(sums: Floats) -> Floats:
+    """Nats a group could show at most: every one at risk an event, or none."""
+    at_risk = np.maximum(sums[AT_RISK], 1e-12)
+    rate = np.clip(_level(sums) * sums[REFERENCE] / at_risk, 1e-9, 1.0 - 1e-9)
+    return at_risk * np.maximum(-np.log(_LEAST_FACTOR * rate), -np.log1p(-rate))
+
+
+def _binomial_size(sums: Floats) -> Floats:
+    """Number at risk of the binomial with the mean and the variance of a group's events.
+
+    Leaves with unlike rates p vary less than their pooled rate says: sum n p (1 - p), which is the variance
+    of a binomial with the mean rate per event, sum n p**2 / sum n p, out of (sum n p)**2 / sum n p**2.
+
+    References
+    ----------
+    Johnson, Kemp & Kotz (2005), Univariate Discrete Distributions, 3rd ed., sec. 3.12.2 (binomials of unlike
+    rates).
+    """
+    matched = sums[REFERENCE] ** 2 / np.maximum(sums[SQUARES], 1e-12)
+    return np.maximum(np.maximum(matched, sums[EVENTS]), 1e-12)
 
 
 def _outside_factor(sums: Floats, totals: Floats) -> Floats:
@@ -191,7 +223,7 @@ def _outside_factor(sums: Floats, totals: Floats) -> Floats:
 
 def _distance_from_past(sums: Floats) -> Floats:
     """Log-likelihood ratio of each group's rate against its own past, on the side where most of them moved."""
-    at_risk = np.maximum(sums[AT_RISK], 1e-9)
+    at_risk = _binomial_size(sums)
     mean = np.minimum(_level(sums) * sums[REFERENCE], 0.999 * at_risk)
     llr = binomial_llr(sums[EVENTS], at_risk, mean / at_risk)
     moved = sums[EVENTS] - mean
@@ -226,6 +258,28 @@ def binomial_log_tail(events: Floats, at_risk: Floats, rate: Floats) -> Floats:
     bound = -binomial_llr(events, at_risk, rate)
     safe = tail > 1e-290
     return np.where(safe, np.minimum(np.log(np.where(safe, tail, 1.0)), 0.0), bound)
+
+
+def _mixed_log_tail(
+    events: Floats, at_risk: Floats, rate: Floats, within: Floats, around: Floats
+) -> Floats:
+    """Log of the tail of a binomial of design effect `within` whose mean is itself only known up to `around`.
+
+    A mean from few past events has a gamma law, not a normal one. How much that thickens the tail is taken
+    from counts of the same mean and variance: negative binomial against Poisson.
+
+    References
+    ----------
+    Aitchison & Dunsmore (1975), Statistical Prediction Analysis, sec. 2.5 (predictive negative binomial).
+    """
+    exact = binomial_log_tail(events / within, at_risk / within, rate)
+    scale = within * (1.0 - rate)
+    seen, mean = events / scale, at_risk * rate / scale
+    size = 1.0 / np.maximum(around, 1e-9)
+    mixed, fixed = (
+        evidence.negative_binomial_log_tail(seen, mean, s) for s in (size, np.full(len(mean), 1e9))
+    )
+    return np.minimum(exact + np.maximum(mixed - fixed, 0.0), 0.0)
 
 
 def set_aside_incident_days(history: History) -> tuple[History, int]:
@@ -295,29 +349,120 @@ def rate_noise(
     shared = max(0.0, float(np.var(factor[usual], ddof=1)) - noise) if usual.sum() > 2 else 0.05**2
     fitted = mean * factor[history.day]
     variance = fitted * (1.0 - np.minimum(rates[history.leaf] * factor[history.day], 1.0))
-    pairs = history.at_risk * variance  # n^2 p (1 - p): what the correlation multiplies
-    correlation = _component(history.value, fitted, variance, pairs)
+    of_leaf = sum_by(history.leaf, fitted, len(codes))[history.leaf]
+    own = 1.0 - fitted / (of_leaf + _PRIOR_EVENTS)  # what fitting the leaf's own rate leaves over
+    left = np.maximum(own - fitted / np.maximum(day_events[history.day], 1e-12), 0.0)
+    # n (n - 1) p (1 - p): what the correlation multiplies
+    pairs = np.maximum(history.at_risk - 1.0, 0.0) * variance
+    correlation = _leaf_correlations(
+        history, fitted=fitted, variance=variance * left, pairs=pairs * own, n_leaves=len(codes)
+    )
+    noisy = variance + correlation[history.leaf] * pairs
     by_dimension = np.zeros(len(sizes))
     for dimension, size in enumerate(sizes):
-        cell = codes[history.leaf, dimension] * n_days + history.day
-        used, cell = np.unique(cell, return_inverse=True)
-        seen, mean_of_cell, noise_of_cell = (
-            sum_by(cell, x, len(used))
-            for x in (history.value, fitted, variance + correlation * pairs)
-        )
         if size > 1:
-            by_dimension[dimension] = _component(seen, mean_of_cell, noise_of_cell, mean_of_cell**2)
+            by_dimension[dimension] = _value_component(
+                history, codes[history.leaf, dimension], size, fitted, noisy
+            )
+    memory = 1.0 + (autocorrelation_factor(factor[usual] - 1.0) - 1.0) * (1.0 - 1.0 / n_period)
+    memory = max(memory, _trend_factor(factor[usual]))
     return RateNoise(
         correlation=correlation / n_period,
-        segment=by_dimension / n_period,
-        shared_sd=max(_LEAST_SHARED_SD, float(np.sqrt(shared / n_period))),
+        segment=by_dimension,
+        shared_sd=max(_LEAST_SHARED_SD, float(np.sqrt(shared / n_period * memory))),
         degrees_of_freedom=max(1, int(usual.sum()) - 1),
+    )
+
+
+def _leaf_correlations(
+    history: History, *, fitted: Floats, variance: Floats, pairs: Floats, n_leaves: int
+) -> Floats:
+    """Intra-leaf correlation of events on a day, shape (n_leaves,).
+
+    One figure for all; a leaf with enough at risk gets its own as far as leaves differ by more than chance
+    allows, plus one standard deviation of what is left unknown.
+
+    References
+    ----------
+    Morris (1983), J. Amer. Statist. Assoc. 78, 47-55 (empirical Bayes by moments).
+    """
+    of_all = _component(history.value, fitted, variance, pairs)
+    use = (fitted > _LEAST_FITTED) & (pairs > 0)
+    leaf, noise, scale = history.leaf[use], variance[use], pairs[use]
+    beyond = (history.value[use] - fitted[use]) ** 2 - noise
+    usual = noise + of_all * scale
+    weight = scale / usual**2
+    information = sum_by(leaf, weight * scale, n_leaves)
+    seen = np.flatnonzero(information > 0)
+    if len(seen) < _LEAST_LEAVES or history.n_days <= _UNTRUSTED_DAYS:
+        return np.full(n_leaves, of_all)
+    own = sum_by(leaf, weight * beyond, n_leaves)[seen] / information[seen]
+    skew = weight**2 * usual**2 * (2.0 + 1.0 / np.maximum(usual, 1e-12))
+    error = sum_by(leaf, skew, n_leaves)[seen] / information[seen] ** 2
+    precision = 1.0 / (error + of_all**2 + 1e-12)
+    excess = precision * ((own - of_all) ** 2 - error)
+    excess = np.minimum(excess, np.quantile(excess, 0.99))
+    between = max(0.0, float(excess.sum() / precision.sum()))
+    trust = between / (between + error)
+    correlation = np.full(n_leaves, of_all + np.sqrt(between))
+    correlation[seen] = of_all + trust * (own - of_all) + np.sqrt(between * (1.0 - trust))
+    return np.clip(correlation, 0.0, 0.9)
+
+
+def _trend_factor(factor: Floats) -> float:
+    """Variance of the latest days about the mean of all, over that of any day, where a slope runs through.
+
+    A level that still moves has moved furthest at the end, next to the period.
+    """
+    n_days = len(factor)
+    if n_days < _LEAST_DAYS_FOR_SLOPE:
+        return 1.0
+    clock = (np.arange(n_days) - (n_days - 1) / 2) / n_days
+    slope = float(clock @ factor / (clock @ clock))
+    residual = factor - factor.mean() - slope * clock
+    variance = max(float(residual @ residual) / (n_days - 2), 1e-12)
+    if slope**2 * float(clock @ clock) < _CLEAR_SLOPE**2 * variance:
+        return 1.0
+    return 1.0 + (0.5 * slope) ** 2 / max(float(np.var(factor, ddof=1)), 1e-12)
+
+
+def _value_component(
+    history: History, code: Integers, size: int, fitted: Floats, variance: Floats
+) -> float:
+    """Squared variation of the period factor of a dimension's values, about their own level.
+
+    Measured on days and on blocks as long as the period, so that slow changes of a value count as noise.
+    """
+    n_days, n_period = history.n_days, history.n_period_days
+    tables = [
+        sum_by(code * n_days + history.day, x, size * n_days).reshape(size, n_days)
+        for x in (history.value, fitted, variance)
+    ]
+    longest = min(n_period, max(1, n_days // _LEAST_BLOCKS))
+    by_day = _block_component(*tables, length=1) / n_period
+    return by_day if longest == 1 else max(by_day, _block_component(*tables, length=longest))
+
+
+def _block_component(events: Floats, mean: Floats, noise: Floats, *, length: int) -> float:
+    """Squared variation of values' factors over blocks of `length` days; tables are (n_values, n_days)."""
+    n_blocks = events.shape[1] // length
+    events, mean, noise = (
+        table[:, -n_blocks * length :].reshape(len(table), n_blocks, length).sum(axis=2)
+        for table in (events, mean, noise)
+    )
+    whole = mean.sum(axis=1, keepdims=True) + _PRIOR_EVENTS
+    level = (events.sum(axis=1, keepdims=True) + _PRIOR_EVENTS) / whole
+    own = 1.0 - mean / whole  # what fitting the value's own level leaves over
+    left = np.maximum(own - mean / np.maximum(mean.sum(axis=0), 1e-12), 0.0)
+    mean = mean * level
+    return _component(
+        events.ravel(), mean.ravel(), (noise * level * left).ravel(), (mean**2 * own).ravel()
     )
 
 
 def _component(events: Floats, fitted: Floats, variance: Floats, power: Floats) -> float:
     """Component of the variance that multiplies `power`, weighted towards cells that can show it."""
-    use = (fitted > 0.2) & (power > 0)
+    use = (fitted > _LEAST_FITTED) & (power > 0)
     if use.sum() < 3:
         return 0.0
     squared, noise, scale = (events[use] - fitted[use]) ** 2, variance[use], power[use]
@@ -337,6 +482,7 @@ def attribute_ratios(
     alpha: float = 0.01,
     confidence_level: float = 0.95,
     hierarchy: Sequence[search.Nesting] = (),
+    families: Sequence[int] | None = None,
 ) -> Attribution:
     """Name the segments whose rates explain a change of a ratio, or say that the mix or nothing does.
 
@@ -353,17 +499,22 @@ def attribute_ratios(
     hierarchy
         Dimensions whose values lie inside those of another; the outer value is named when the rest of it
         moved too, or when it holds nothing else.
+    families
+        As in `lattice.Lattice`.
 
     Notes
     -----
     Segments are judged given their numbers at risk, so a pure change of mix names none. `excess` is in
     events; `rate_effect` and `mix_effect` are the segment's parts of the change of the overall ratio, and
-    with those of all other leaves they sum to `change` exactly. Noise is quasi-binomial.
+    with those of all other leaves they sum to `change` exactly. Where no segment is named the rate part of
+    the total is shrunk towards zero by what rates usually vary, and the mix part is the rest. Noise is
+    quasi-binomial.
 
     References
     ----------
     Kulldorff (1997), Commun. Statist. Theory Meth. 26, 1481-1496 (Bernoulli scan); Kitagawa (1955), J. Amer.
-    Statist. Assoc. 50, 1168-1194 (split).
+    Statist. Assoc. 50, 1168-1194 (split); Efron & Morris (1973), J. Amer. Statist. Assoc. 68, 117-130
+    (shrinkage by 1 - variance / square).
     """
     codes = np.asarray(codes, np.int64)
     history, n_set_aside = set_aside_incident_days(history)
@@ -372,13 +523,14 @@ def attribute_ratios(
     past_at_risk = sum_by(history.leaf, history.at_risk, len(codes))
     rates = leaf_rates(past_events, past_at_risk)
     noise = rate_noise(history, codes=codes, sizes=sizes, rates=rates)
-    leaves = np.stack([events, at_risk, at_risk * rates, past_events, past_at_risk * rates])
-    columns = _weighted(leaves, rates, noise.correlation, history.n_days)
-    lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
-    model = RateModel(noise, noise.segment_of(lattice), lattice.values)
-    log_weight, n_candidates = search.candidate_weights(
-        lattice, log_odds=0.0, seen=lattice.sums[EVENTS]
+    reference = at_risk * rates
+    leaves = np.stack(
+        [events, at_risk, reference, past_events, past_at_risk * rates, reference * rates]
     )
+    columns = _weighted(leaves, rates, noise.correlation, history.n_days)
+    lattice = Lattice(codes, sizes, columns, max_depth=max_depth, families=families)
+    model = RateModel(noise, noise.segment_of(lattice), lattice.values)
+    log_weight, n_candidates = search.candidate_weights(lattice, _reachable(lattice.sums))
     finder = search.Search(
         lattice,
         columns,
@@ -388,7 +540,8 @@ def attribute_ratios(
         hierarchy=hierarchy,
     )
     leads = search.leads(lattice, _distance_from_past(lattice.sums) - log_weight)
-    finder.run(max_segments=max_segments)
+    # Without a single event in the baseline no segment differs from another in what is usual.
+    finder.run(max_segments=max_segments if past_events.any() else 0)
     parts = kitagawa(events, at_risk, past_events, past_at_risk, fallback_rate=rates)
     segments = _describe_all(finder, leaves, noise, parts, confidence_level)
     composition = _composition_pvalue(history, rates, at_risk)
@@ -407,7 +560,7 @@ def attribute_ratios(
     return replace(conclusion, leads=ranked, notes=notes)
 
 
-def _weighted(leaves: Floats, rates: Floats, correlation: float, n_days: int) -> Floats:
+def _weighted(leaves: Floats, rates: Floats, correlation: Floats, n_days: int) -> Floats:
     """Rows of the lattice: leaves weighted by the inverse of their variance over that of a binomial.
 
     So a few large leaves that wobble do not drown the rest. A short history hardly knows how much they do;
@@ -458,7 +611,7 @@ def _describe_all(
         described.append(
             _describe_one(finder, evaluation, group, found, leaves, noise, parts, confidence_level)
         )
-        finder.remove(found.codes)
+        finder.put_back(found)
     return tuple(sorted(described, key=lambda segment: -segment.log_evalue))
 
 
@@ -476,11 +629,14 @@ def _describe_one(
     weighted = finder.lattice.sums[:, group]
     own = leaves[:, found.leaves]
     plain = own.sum(axis=1)
-    observed, at_risk = float(plain[EVENTS]), float(plain[AT_RISK])
+    observed, at_risk = float(plain[EVENTS]), float(_binomial_size(plain[:, None])[0])
     factor = float(evaluation.mean[group] / (_level(weighted[:, None])[0] * weighted[REFERENCE]))
     mean = min(factor * float(_level(plain[:, None])[0] * plain[REFERENCE]), 0.999 * at_risk)
     rate = mean / at_risk
-    inflation = _inflation_of(evaluation, group, weighted, own, mean, factor, noise.correlation)
+    within, around = _variance_parts(
+        evaluation, group, weighted, own, factor, noise.correlation[found.leaves]
+    )
+    inflation = within + around * mean / (1.0 - rate)
     log_qvalue, log_weight = float(evaluation.log_qvalue[group]), float(finder.log_weight[group])
     inner, outer = evidence.widths_after_selection(
         log_qvalue - log_weight,
@@ -489,8 +645,12 @@ def _describe_one(
     )
     below, above = (inner, outer) if observed > mean else (outer, inner)
     sd = float(np.sqrt(mean * (1.0 - rate) * inflation))
-    effective = observed / inflation, at_risk / inflation
-    low, high = _rate_interval(*effective, below)[0], _rate_interval(*effective, above)[1]
+    # How unlike the leaves' rates are after the change nobody knows; one rate for all is the wider guess.
+    everyone, usual = float(plain[AT_RISK]), mean / plain[AT_RISK]
+    missed = max(1.0 - observed / everyone, 1.0 / everyone)
+    design = within + around * observed / missed
+    pooled = observed / design, everyone / design
+    low, high = _rate_interval(*pooled, below)[0], _rate_interval(*pooled, above)[1]
     return Segment(
         codes=found.codes,
         observed=float(observed),
@@ -499,8 +659,8 @@ def _describe_one(
         excess_lower=float(observed - mean - below * sd),
         excess_upper=float(observed - mean + above * sd),
         ratio=float(observed / mean),
-        ratio_lower=low / rate,
-        ratio_upper=high / rate,
+        ratio_lower=float(low / usual),
+        ratio_upper=float(high / usual),
         log_evalue=_log_evalue(observed / inflation, at_risk / inflation, rate),
         pvalue=float(min(1.0, 2.0 * np.exp(log_qvalue - log_weight))),
         qvalue=float(np.exp(log_qvalue)),
@@ -511,29 +671,29 @@ def _describe_one(
     )
 
 
-def _inflation_of(
+def _variance_parts(
     evaluation: search.Evaluation,
     group: int,
     weighted: Floats,
     own: Floats,
-    mean: float,
     factor: float,
-    correlation: float,
-) -> float:
-    """Variance of a segment's plain events over that of a binomial.
+    correlation: Floats,
+) -> tuple[float, float]:
+    """Variance of a segment's plain events: inside over that of a binomial, and squared variation of the mean.
 
     What the outside and the drift of the segment add is that of the weighted sum; leaves, and the past of
     the leaves, vary more than there.
     """
-    at_risk, past_events = own[AT_RISK].sum(), own[PAST_EVENTS].sum()
-    within = 1.0 + correlation * float((own[AT_RISK] ** 2).sum() / at_risk)
+    past_events = own[PAST_EVENTS].sum()
+    spared = np.maximum(own[REFERENCE] - own[SQUARES], 1e-12)
+    within = 1.0 + float((correlation * own[AT_RISK] * spared).sum() / spared.sum())
     effective = evaluation.mean[group]
-    binomial = effective * (1.0 - effective / weighted[AT_RISK])
+    binomial = effective * (1.0 - effective / _binomial_size(weighted[:, None])[0])
     inside = 1.0 + factor * weighted[SPREAD] / binomial
     around = (evaluation.size[group] - inside) * binomial / effective**2
     around += within / (past_events + _PRIOR_EVENTS)
     around -= inside / (weighted[PAST_EVENTS] + _PRIOR_EVENTS)
-    return float(within + max(0.0, around) * mean / (1.0 - mean / at_risk))
+    return within, float(max(0.0, around))
 
 
 def _log_evalue(events: float, at_risk: float, rate: float) -> float:
@@ -583,6 +743,10 @@ def _conclude(
     verdict: Verdict = (
         "localised" if names_it else "broad" if is_broad else "mix" if is_mix else "no_evidence"
     )
+    rate_part = parts.rate_total
+    if not segments:  # chance alone moves observed rates: what it usually does is not theirs
+        usual = observed * float(np.hypot(factor_sd, noise.shared_sd))
+        rate_part *= max(0.0, 1.0 - usual**2 / max(rate_part**2, 1e-300))
     z = special.ndtri(0.5 + confidence_level / 2.0)
     usual_mix = abs(parts.mix_total) if composition > 0.05 else 0.0
     sd = np.hypot(
@@ -604,8 +768,8 @@ def _conclude(
         shared_factor_lower=factor * float(np.exp(-z * factor_sd)),
         shared_factor_upper=factor * float(np.exp(z * factor_sd)),
         shared_factor_pvalue=factor_pvalue,
-        rate_effect=parts.rate_total,
-        mix_effect=parts.mix_total,
+        rate_effect=rate_part,
+        mix_effect=parts.change - rate_part,
         mix_pvalue=composition,
         n_candidates=n_candidates,
         leads=(),
@@ -615,7 +779,9 @@ def _conclude(
 
 def _shared_factor(finder: search.Search, noise: RateNoise) -> tuple[float, float, float]:
     """Factor on the rates outside the segments, its log standard error, and its p-value against usual days."""
-    events, _, reference, past_events, past_reference, _ = finder.totals
+    events, reference, past_events, past_reference = finder.totals[
+        [EVENTS, REFERENCE, PAST_EVENTS, PAST_REFERENCE]
+    ]
     if reference <= 0 or past_reference <= 0:
         return np.nan, np.nan, 1.0
     factor = (events + 0.5) / (reference * past_events / past_reference + 0.5)

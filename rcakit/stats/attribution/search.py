@@ -44,8 +44,6 @@ class Noise:
         Variance-to-mean ratio of a sum: 1 for counts.
     clump
         Variance-to-mean ratio of groups, shape (n_groups,).
-    leaf
-        Squared variation of leaf factors.
     segment
         Squared variation of group factors, shape (n_groups,).
     history_ratio
@@ -58,7 +56,6 @@ class Noise:
 
     base: float
     clump: Floats
-    leaf: float
     segment: Floats
     history_ratio: float
     prior_mean: float
@@ -96,7 +93,9 @@ OBSERVED, EXPECTED, WEIGHTED_OBSERVED, WEIGHTED_EXPECTED, TWICE_WEIGHTED = range
 )  # rows of the lattice's sums
 
 
-def leaf_columns(observed: Floats, expected: Floats, *, base: float, leaf: float) -> Floats:
+def leaf_columns(
+    observed: Floats, expected: Floats, *, base: float, leaf: Floats | float
+) -> Floats:
     """Numbers per leaf that the search needs, shape (5, n_leaves).
 
     The weighted rows weight a leaf by the inverse of its variance-to-mean ratio, so that a few huge, wobbly
@@ -139,14 +138,19 @@ def evaluate(sums: Floats, totals: Floats, log_weight: Floats, *, noise: Noise) 
     Kulldorff (1997), Commun. Statist. Theory Meth. 26, 1481-1496, eq. 2.
     """
     factor = _outside_factor(sums, totals, noise)
-    seen = sums[WEIGHTED_OBSERVED]
-    mean, variance, scale = _weighted_moments(sums, totals, factor, noise)
-    size = evidence.negative_binomial_size(mean / scale, variance / scale**2)
-    log_qvalue, llr = np.zeros(len(mean)), np.zeros(len(mean))
-    alive = np.flatnonzero(
-        ((seen - mean) ** 2 > _SCREEN * variance) & (sums[EXPECTED] < totals[EXPECTED])
+    seen, prior = sums[WEIGHTED_OBSERVED], noise.prior_mean / noise.base
+    mean = factor * (sums[WEIGHTED_EXPECTED] + prior)
+    least = factor * (sums[TWICE_WEIGHTED] + prior)  # no variance is smaller
+    near = np.flatnonzero(
+        ((seen - mean) ** 2 > _SCREEN * least) & (sums[EXPECTED] < totals[EXPECTED])
     )
-    scaled = seen[alive] / scale[alive], mean[alive] / scale[alive], size[alive]
+    variance, scale = _variance_and_scale(sums, totals, factor, noise, near)
+    is_far = (seen[near] - mean[near]) ** 2 > _SCREEN * variance
+    alive, variance, scale = near[is_far], variance[is_far], scale[is_far]
+    size = np.full(len(mean), np.inf)
+    size[alive] = evidence.negative_binomial_size(mean[alive] / scale, variance / scale**2)
+    log_qvalue, llr = np.zeros(len(mean)), np.zeros(len(mean))
+    scaled = seen[alive] / scale, mean[alive] / scale, size[alive]
     hopeful = evidence.negative_binomial_llr(*scaled) > log_weight[alive] - _TAIL_GAIN
     log_tail = evidence.negative_binomial_log_tail(*(part[hopeful] for part in scaled))
     log_qvalue[alive[hopeful]] = np.minimum(0.0, log_tail + log_weight[alive[hopeful]])
@@ -245,32 +249,26 @@ def weighted_llr(seen: Floats, mean: Floats) -> Floats:
     return np.maximum(0.0, special.xlogy(seen, np.maximum(seen, 1e-12) / mean) - (seen - mean))
 
 
-def _weighted_moments(
-    sums: Floats, totals: Floats, factor: Floats, noise: Noise
-) -> tuple[Floats, Floats, Floats]:
-    """Mean, variance and scale (of a negative binomial) of each group's weighted sum, moved by `factor`."""
-    expected, twice = (
-        sums[row] + noise.prior_mean / noise.base for row in (WEIGHTED_EXPECTED, TWICE_WEIGHTED)
-    )
+def _variance_and_scale(
+    sums: Floats, totals: Floats, factor: Floats, noise: Noise, groups: Integers
+) -> tuple[Floats, Floats]:
+    """Variance and scale (of a negative binomial) of some groups' weighted sums, moved by `factor`."""
+    factor, weighted = factor[groups], sums[WEIGHTED_EXPECTED, groups]
+    prior = noise.prior_mean / noise.base
+    expected, twice = weighted + prior, sums[TWICE_WEIGHTED, groups] + prior
     mean = factor * expected
-    own = noise.clump / noise.base * mean
+    own = noise.clump[groups] / noise.base * mean
     own += factor * (factor - 1.0) * (expected - twice)  # the weights are those of factor one
     own = np.maximum(own, factor * twice)
-    outside = np.maximum(totals[WEIGHTED_EXPECTED] - sums[WEIGHTED_EXPECTED], 1e-12)
-    variance = own + mean**2 * (
-        1.0 / np.maximum(factor * outside, 1e-12) + _drift(sums, totals, noise)
-    )
-    return mean, variance * (1.0 + noise.history_ratio), np.clip(twice / expected, 1e-3, 1.0)
-
-
-def _drift(sums: Floats, totals: Floats, noise: Noise) -> Floats:
-    """Squared variation of a group's factor against its complement's."""
-    share = sums[WEIGHTED_EXPECTED] / np.maximum(totals[WEIGHTED_EXPECTED], 1e-12)
-    return noise.segment / np.maximum(1.0 - share, 1e-6) ** 2
+    outside = np.maximum(totals[WEIGHTED_EXPECTED] - weighted, 1e-12)
+    share = weighted / np.maximum(totals[WEIGHTED_EXPECTED], 1e-12)
+    drift = noise.segment[groups] / np.maximum(1.0 - share, 1e-6) ** 2
+    variance = own + mean**2 * (1.0 / np.maximum(factor * outside, 1e-12) + drift)
+    return variance * (1.0 + noise.history_ratio), np.clip(twice / expected, 1e-3, 1.0)
 
 
 def variance_of(
-    group: int, squares: float, search: "Search", evaluation: Evaluation, noise: Noise
+    group: int, leaves: Integers, search: "Search", evaluation: Evaluation, noise: Noise
 ) -> float:
     """Variance of one group's plain sum about its mean.
 
@@ -278,8 +276,8 @@ def variance_of(
     ----------
     group
         Position in the lattice.
-    squares
-        Sum of the squared expectations of its leaves.
+    leaves
+        Positions of its leaves.
     search, evaluation
         The search, and what it says of all groups.
     noise
@@ -291,12 +289,14 @@ def variance_of(
     outside = max(float(totals[WEIGHTED_EXPECTED] - sums[WEIGHTED_EXPECTED, 0]), 1e-12)
     share = float(sums[WEIGHTED_EXPECTED, 0] / max(totals[WEIGHTED_EXPECTED], 1e-12))
     drift = float(noise.segment[group]) / max(1.0 - share, 1e-6) ** 2
-    own = float(noise.clump[group]) * mean + noise.leaf * factor**2 * squares
+    expected, weighted = search.columns[[EXPECTED, WEIGHTED_EXPECTED]][:, leaves]
+    wobble = expected * np.maximum(expected / np.maximum(weighted, 1e-300) - noise.base, 0.0)
+    own = float(noise.clump[group]) * mean + factor**2 * float(wobble.sum())
     variance = own + mean**2 * (1.0 / max(factor * outside, 1e-12) + drift)
     return variance * (1.0 + noise.history_ratio)
 
 
-def candidate_weights(lattice: Lattice, *, log_odds: float, seen: Floats) -> tuple[Floats, int]:
+def candidate_weights(lattice: Lattice, reachable: Floats | None) -> tuple[Floats, int]:
     """Log of the number of candidates that each group shares its error rate with.
 
     The error rate is split evenly over depths, over the cuboids of a depth, over the groups of a cuboid that
@@ -307,11 +307,8 @@ def candidate_weights(lattice: Lattice, *, log_odds: float, seen: Floats) -> tup
     ----------
     lattice
         The groups.
-    log_odds
-        Log of (baseline + period length) / period length: what one more event adds at most to the evidence.
-        0 when the expectation was given and every group counts.
-    seen
-        Events in baseline and period together per group, shape (n_groups,).
+    reachable
+        Nats of evidence that each group could show at most, shape (n_groups,); None when every group counts.
 
     References
     ----------
@@ -322,22 +319,20 @@ def candidate_weights(lattice: Lattice, *, log_odds: float, seen: Floats) -> tup
     for cuboid, depth in zip(lattice.cuboids, depths, strict=True):
         groups = slice(cuboid.start, cuboid.start + len(cuboid.keys))
         shared = 2.0 * max(depths) * depths.count(depth)
-        n_testable = _n_testable(seen[groups], shared, log_odds)
+        n_testable = (
+            len(cuboid.keys) if reachable is None else _n_testable(reachable[groups], shared)
+        )
         n_candidates += n_testable
         weight[groups] = np.log(shared * n_testable)
     return weight, n_candidates
 
 
-def _n_testable(seen: Floats, shared: float, log_odds: float) -> int:
+def _n_testable(reachable: Floats, shared: float) -> int:
     """Smallest k such that at most k groups could reach a p-value of alpha / k; alpha = 1 to be safe."""
-    if log_odds <= 0.0:
-        return max(1, len(seen))
-    ordered = np.sort(seen)
-    low, high = 1, max(1, len(seen))
+    low, high = 1, max(1, len(reachable))
     while low < high:
         middle = (low + high) // 2
-        needed = np.log(shared * middle) / log_odds
-        if len(ordered) - np.searchsorted(ordered, needed) <= middle:
+        if np.count_nonzero(reachable >= np.log(shared * middle)) <= middle:
             high = middle
         else:
             low = middle + 1
@@ -354,10 +349,13 @@ class Found:
         Code per dimension, -1 where any value is meant.
     leaves
         Its leaves that no earlier segment holds, shape (n_leaves,).
+    groups
+        Groups of the lattice that hold them.
     """
 
     codes: tuple[int, ...]
     leaves: Integers
+    groups: Integers
 
 
 class Model(Protocol):
@@ -408,6 +406,7 @@ class Search:
         "log_weight",
         "model",
         "totals",
+        "untouched",
     )
 
     def __init__(
@@ -425,6 +424,7 @@ class Search:
         self.alive = np.ones(columns.shape[1], bool)
         self.totals = columns.sum(axis=1)
         self.found: list[Found] = []
+        self.untouched: Evaluation | None = None
 
     def run(self, *, max_segments: int) -> None:
         """Take out the best segment until none is significant, then revise each given the others."""
@@ -458,15 +458,18 @@ class Search:
 
     def evaluate(self) -> Evaluation:
         """Every group against its complement among the leaves that are left."""
-        return self.model.evaluate(self.lattice.sums, self.totals, self.log_weight)
+        if self.found:
+            return self.model.evaluate(self.lattice.sums, self.totals, self.log_weight)
+        if self.untouched is None:
+            self.untouched = self.model.evaluate(self.lattice.sums, self.totals, self.log_weight)
+        return self.untouched
 
     def best(self) -> tuple[int, ...] | None:
         """The significant segment with the best score, or None."""
         evaluation = self.evaluate()
         taken = [self.lattice.group(found.codes) for found in self.found]
-        evaluation.log_qvalue[taken] = (
-            0.0  # what is left of a found segment is not a second finding
-        )
+        if taken:  # what is left of a found segment is not a second finding
+            evaluation.log_qvalue[taken] = 0.0
         significant = np.flatnonzero(evaluation.log_qvalue <= np.log(self.alpha))
         if len(significant) == 0:
             return None
@@ -518,12 +521,17 @@ class Search:
             gains = [
                 (self._gain_of_rest(group, parent, evaluation), parent)
                 for parent in parents(segment, self.hierarchy)
-                if parent not in taken
+                if parent not in taken and self._is_as_sure(evaluation, group, parent)
             ]
             best_gain, wider = max(gains, default=(0.0, segment))
             if best_gain < _REST_LIKE_PARENT:
                 return segment
             segment = wider
+
+    def _is_as_sure(self, evaluation: Evaluation, group: int, parent: tuple[int, ...]) -> bool:
+        """Whether a parent is significant itself, or no less so than the child."""
+        wider = evaluation.log_qvalue[self.lattice.group(parent)]
+        return bool(wider <= max(np.log(self.alpha), float(evaluation.log_qvalue[group])))
 
     def _gain_of_rest(self, group: int, parent: tuple[int, ...], evaluation: Evaluation) -> float:
         """Nats by which the rest of a parent fits the child's effect better than no change."""
@@ -536,16 +544,25 @@ class Search:
     def remove(self, segment: Sequence[int]) -> None:
         """Take the remaining leaves of a segment out of the lattice."""
         leaves = np.flatnonzero(members(self.lattice.codes, segment) & self.alive)
-        self._shift(leaves, out=True)
-        self.found.append(Found(tuple(segment), leaves))
+        self._take(Found(tuple(segment), leaves, self.lattice.groups_of(leaves)))
+
+    def _take(self, found: Found) -> None:
+        self._shift(found, out=True)
+        self.found.append(found)
 
     def restore(self, found: Found) -> None:
         """Put the leaves of a found segment back."""
-        self._shift(found.leaves, out=False)
+        self._shift(found, out=False)
         self.found.remove(found)
+
+    def put_back(self, found: Found) -> None:
+        """Take the leaves of a segment out again that `restore` has just put back."""
+        self._take(found)
 
     def deal_leaves(self, order: Sequence[tuple[int, ...]]) -> bool:
         """Give leaves of two found segments to the one that comes first; say whether any changed hands."""
+        if len(self.found) < 2:
+            return False
         before = {found.codes: len(found.leaves) for found in self.found}
         for found in list(self.found):
             self.restore(found)
@@ -553,11 +570,11 @@ class Search:
             self.remove(codes)
         return any(before[found.codes] != len(found.leaves) for found in self.found)
 
-    def _shift(self, leaves: Integers, *, out: bool) -> None:
-        columns = self.columns[:, leaves] * (1.0 if out else -1.0)
-        self.lattice.subtract(leaves, columns)
+    def _shift(self, found: Found, *, out: bool) -> None:
+        columns = self.columns[:, found.leaves] * (1.0 if out else -1.0)
+        self.lattice.subtract(found.groups, columns)
         self.totals = self.totals - columns.sum(axis=1)
-        self.alive[leaves] = not out
+        self.alive[found.leaves] = not out
 
     def revise(self) -> bool:
         """Put each segment back and choose again with the others gone; say whether anything changed."""
@@ -640,8 +657,11 @@ def distance_from_past(sums: Floats, noise: Noise) -> Floats:
 
 def leads(lattice: Lattice, score: Floats) -> tuple[tuple[int, ...], ...]:
     """Segments with the best scores, best first, without any claim of significance."""
-    order = np.argsort(-score)[:_N_LEADS]
-    return tuple(lattice.segment(int(group)) for group in order if score[group] > -np.inf)
+    if len(score) == 0:
+        return ()
+    best = np.argpartition(-score, min(_N_LEADS, len(score) - 1))[:_N_LEADS].tolist()
+    order = sorted(best, key=lambda group: (-score[group], group))
+    return tuple(lattice.segment(group) for group in order if score[group] > -np.inf)
 
 
 def lead_with(

@@ -4,10 +4,12 @@ A new app version takes over, a vendor leaves: the mix of values before that is 
 should show now. A burst that came and went is none of that; it stays in the history.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.leaves import DayTable, History, day_tables
 from rcakit.stats.attribution.sums import sum_by
 
 Floats = NDArray[np.float64]
@@ -18,10 +20,18 @@ _BLOCK_DAYS = 7  # whole weeks, so that weekdays do not look like drift
 _MIN_EVENTS = 50.0  # in the block or in the reference; smaller values cannot show drift
 _FACTOR = 1.5  # a share that moved by less is left to the noise of segments
 _STANDARD_ERRORS = 5.0
+_LEAST_BURST = 20.0  # events on one day in one leaf
+_SHARE_OF_BURST = 0.5  # of all its events in the baseline
 _WOBBLE = 0.1  # relative standard deviation that a weekly share may have without drifting
 
 
-def steady_days(history: History, *, codes: Integers, sizes: tuple[int, ...]) -> int:
+def steady_days(
+    history: History,
+    *,
+    codes: Integers,
+    sizes: tuple[int, ...],
+    tables: tuple[DayTable, ...] | None = None,
+) -> int:
     """Count the days before the period whose mix of values was that of the last two weeks.
 
     Parameters
@@ -30,6 +40,8 @@ def steady_days(history: History, *, codes: Integers, sizes: tuple[int, ...]) ->
         Daily leaf values before the period.
     codes, sizes
         Leaf table.
+    tables
+        From `day_tables` for the same history; made by default.
 
     Returns
     -------
@@ -46,19 +58,12 @@ def steady_days(history: History, *, codes: Integers, sizes: tuple[int, ...]) ->
     n_blocks = (history.n_days - _REFERENCE_DAYS) // _BLOCK_DAYS
     if n_blocks < 1:
         return history.n_days
-    age = history.n_days - _REFERENCE_DAYS - 1 - np.arange(history.n_days)
-    block = np.maximum(age // _BLOCK_DAYS + 1, 0)[history.day]  # 0: the reference
+    if tables is None:
+        tables = day_tables(history, codes=codes, sizes=sizes)
     latest = n_blocks + 1
-    used = block <= n_blocks
-    if used.all():
-        cell, value = block * len(codes) + history.leaf, history.value
-    else:
-        cell, value = block[used] * len(codes) + history.leaf[used], history.value[used]
-    by_block = sum_by(cell, value, len(codes) * (n_blocks + 1)).reshape(n_blocks + 1, len(codes))
-    for dimension, size in enumerate(sizes):
-        if size > 1:
-            drifts = _drifting(codes[:, dimension], size, by_block)
-            latest = min(latest, int(np.argmax(drifts)) + 1 if drifts.any() else latest)
+    for table in tables:
+        drifts = _drifting(_by_block(table.seen, n_blocks))
+        latest = min(latest, int(np.argmax(drifts)) + 1 if drifts.any() else latest)
     if latest > n_blocks:
         return history.n_days
     return _REFERENCE_DAYS + (latest - 1) * _BLOCK_DAYS
@@ -82,11 +87,46 @@ def last_days(history: History, n_days: int) -> History:
     )
 
 
-def _drifting(code: Integers, size: int, by_block: Floats) -> NDArray[np.bool_]:
+def without_bursts(history: History, *, n_leaves: int) -> tuple[History, int]:
+    """Bring single days that hold most of a leaf's baseline down to its other days.
+
+    Parameters
+    ----------
+    history
+        Daily leaf values before the period.
+    n_leaves
+        Number of leaves.
+
+    Returns
+    -------
+    History and the number of such days. A burst that came and went says nothing about what is usual; left in,
+    its absence would look like a drop.
+    """
+    large = np.flatnonzero(history.value >= _LEAST_BURST)
+    if len(large) == 0 or history.n_days < _REFERENCE_DAYS or history.sum_squares is not None:
+        return history, 0
+    leaf = history.leaf[large]
+    whole = sum_by(history.leaf, history.value, n_leaves)[leaf]
+    burst = history.value[large] >= _SHARE_OF_BURST * whole
+    if not burst.any():
+        return history, 0
+    value = history.value.copy()
+    value[large[burst]] = ((whole - value[large]) / (history.n_days - 1))[burst]
+    return replace(history, value=value), int(burst.sum())
+
+
+def _by_block(daily: Floats, n_blocks: int) -> Floats:
+    """Sums over the last two weeks and over every week before them, latest first."""
+    reference = daily[:, -_REFERENCE_DAYS:].sum(axis=1, keepdims=True)
+    first = daily.shape[1] - _REFERENCE_DAYS - n_blocks * _BLOCK_DAYS
+    weeks = daily[:, first:-_REFERENCE_DAYS].reshape(len(daily), n_blocks, _BLOCK_DAYS).sum(axis=2)
+    return np.concatenate([reference, weeks[:, ::-1]], axis=1)
+
+
+def _drifting(table: Floats) -> NDArray[np.bool_]:
     """Tell for every older week, latest first, whether a value had left its present share for good."""
-    n_blocks = len(by_block) - 1
-    table = np.stack([sum_by(code, leaves, size) for leaves in by_block], axis=1)
-    table = table[table.max(axis=1) >= _MIN_EVENTS]
+    n_blocks = table.shape[1] - 1
+    table = table[table.max(axis=1, initial=0.0) >= _MIN_EVENTS]
     whole = table.sum(axis=0)
     if len(table) < 2 or whole[0] <= 0:
         return np.zeros(n_blocks, bool)

@@ -33,9 +33,9 @@ def test_segment_and_group_agree(lattice):
 def test_removal_is_exact(lattice):
     """What is taken out and put back leaves the sums as they were."""
     before, columns = lattice.sums.copy(), np.ones((2, 5))
-    lattice.subtract(np.arange(5), columns)
+    lattice.subtract(lattice.groups_of(np.arange(5)), columns)
     assert not np.allclose(lattice.sums, before)
-    lattice.subtract(np.arange(5), -columns)
+    lattice.subtract(lattice.groups_of(np.arange(5)), -columns)
     np.testing.assert_allclose(lattice.sums, before)
 
 
@@ -45,3 +45,23 @@ def test_huge_key_space_is_sorted():
     lattice = Lattice(codes, (100_000, 100_000), np.ones((1, 3)))
     assert lattice.sums.sum() == 3 * 3
     assert lattice.segment(lattice.group((5, 5))) == (5, 5)
+
+
+def test_steps_between_change_nothing():
+    """Sums by way of a few smaller cuboids are those of the leaves."""
+    rng = np.random.default_rng(0)
+    sizes = (3, 4, 5, 3, 2)
+    codes = np.column_stack([rng.integers(0, size, 20_000) for size in sizes])
+    values = rng.poisson(3.0, 20_000).astype(float)
+    lattice = Lattice(codes, sizes, values[None], max_depth=3)
+    for cuboid in lattice.cuboids:
+        own = slice(cuboid.start, cuboid.start + len(cuboid.keys))
+        plain = np.bincount(cuboid.group_of(codes) - cuboid.start, values, len(cuboid.keys))
+        assert lattice.sums[0, own] == pytest.approx(plain)
+
+
+def test_a_family_is_used_once():
+    """Two columns of one family never describe a segment together."""
+    codes = np.indices((2, 2, 2)).reshape(3, -1).T
+    lattice = Lattice(codes, (2, 2, 2), np.ones((1, 8)), families=(0, 1, 1))
+    assert {c.dimensions for c in lattice.cuboids} == {(0,), (1,), (2,), (0, 1), (0, 2)}

@@ -1,10 +1,12 @@
 """Ratios: a cause, a shared factor, a pure mix shift."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rcakit.stats.attribution.leaves import History
-from rcakit.stats.attribution.ratios import attribute_ratios
+from rcakit.stats.attribution.ratios import attribute_ratios, leaf_rates, rate_noise
 
 
 @pytest.fixture
@@ -69,3 +71,31 @@ def test_parts_sum_exactly(reviews):
     *table, history = reviews(weight=2.0, factor=1.5)
     result = attribute_ratios(*table, history=history)
     assert result.rate_effect + result.mix_effect == pytest.approx(result.change, abs=1e-12)
+
+
+def test_steady_rates_show_no_wobble(reviews):
+    """Fitting a rate per leaf uses up days; what is left over is not taken for wobble."""
+    codes, sizes, _, _, history = reviews()
+    n = len(codes)
+    rates = leaf_rates(*(np.bincount(history.leaf, x, n) for x in (history.value, history.at_risk)))
+    noise = rate_noise(history, codes=codes, sizes=sizes, rates=rates)
+    assert noise.correlation.max() < 5e-4
+    assert noise.segment.max() < 5e-4
+
+
+def test_mix_alone_leaves_no_rate_part(reviews):
+    """Chance moves observed rates a little; without a named segment that is not called a rate part."""
+    shares = []
+    for seed in range(5):
+        *table, history = reviews(weight=2.0, seed=seed)
+        result = attribute_ratios(*table, history=history)
+        shares.append(abs(result.rate_effect / result.change))
+    assert np.mean(shares) < 0.1
+
+
+def test_rates_without_past_events_are_broad(reviews):
+    """Where the baseline holds no event nobody can say which segment is unusual."""
+    codes, sizes, events, at_risk, history = reviews()
+    nothing = replace(history, value=np.zeros(len(history.value)))
+    result = attribute_ratios(codes, sizes, events, at_risk, history=nothing)
+    assert (result.verdict, result.segments) == ("broad", ())
