@@ -257,6 +257,8 @@ def _spike_before(y: Floats, first: int, season: int) -> int | None:
     onset = peak
     while onset > 0 and z[onset - 1] * np.sign(z[peak]) > _TRIGGER_ONSET:
         onset -= 1
+    if onset < quiet - _TRIGGER_WINDOW:  # so long an excess is a level, not a spike
+        return None
     return onset
 
 

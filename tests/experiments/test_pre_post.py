@@ -84,6 +84,14 @@ def test_spike_cuts_the_baseline():
     assert phases.count("left out") >= 2
 
 
+def test_lasting_level_is_no_spike():
+    """A level that rose long before the change is part of the past, not a spike to cut out."""
+    higher = np.where(np.arange(460) >= 360, 12.0, 0.0)
+    table = series(n=460).with_columns(y=pl.col("y") + pl.Series(higher))
+    result = pre_post(table, time="at", value="y", at=DAY + dt.timedelta(days=400))
+    assert status(result, "trigger") == "pass"
+
+
 def test_changed_definition_withholds():
     """An outcome defined anew at the launch cannot be compared with itself."""
     result = pre_post(series(6.0), time="at", value="y", at=AT, definition_changed_at=AT)
