@@ -267,7 +267,7 @@ class CohortResult(Result):
             return withheld(
                 "difference",
                 f"How {who} differs in {what} cannot be told.",
-                why="too few rows, or no counterparts in the reference",
+                why="too few rows, no counterparts in the reference, or nothing varies",
                 **common,
             )
         return Finding(

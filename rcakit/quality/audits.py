@@ -363,6 +363,7 @@ def audit_estimate(
         if name is not None
     ]
     rows = frames.collect(data, wanted)
+    frames.check_finite(rows, [name for name in (weight, sampling_probability) if name])
     known = rows.drop_nulls([name for name in wanted if name != error_type])
     correct = _zero_one(known[is_correct], is_correct)
     if correct.size < SMALLEST_CELL:

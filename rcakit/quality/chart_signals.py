@@ -18,6 +18,7 @@ __all__ = ["caveats_of", "judge"]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+_COUNTED = ("p", "np", "c", "u", "p_prime", "u_prime", "seasonal")
 _ENOUGH_SUBGROUPS = 20  # Montgomery (2013), p. 235
 
 
@@ -84,9 +85,7 @@ def _shift(limits: Limits, out: list[int], baseline: Flags) -> tuple[float, floa
     return estimate, estimate - half, estimate + half
 
 
-def caveats_of(
-    kind: str, groups: Subgroups, baseline: Flags, points: list[Record], sigma_z: float
-) -> tuple[str, ...]:
+def caveats_of(kind: str, groups: Subgroups, baseline: Flags, sigma_z: float) -> tuple[str, ...]:
     """Say what limits the answer of a chart."""
     sentences = []
     n_baseline = int(baseline.sum())
@@ -99,9 +98,14 @@ def caveats_of(
             f"{wording.plural(groups.n_missing, 'row')} without time or value "
             "did not enter the chart."
         )
-    if all(point["upper"] == point["lower"] for point in points):
+    if np.ptp(groups.mean[baseline]) == 0:
         sentences.append(
             "The baseline does not vary at all: check that the data are measured anew."
+        )
+    if kind in _COUNTED and np.any(groups.total != np.round(groups.total)):
+        sentences.append(
+            f"The counts are not whole numbers, so the limits of a {kind} chart do not hold: use "
+            "kind='xmr'."
         )
     if kind in {"p", "u"} and sigma_z > 1.5:
         sentences.append(

@@ -140,6 +140,6 @@ def control_chart(
         runs=assert_runs,
         n_obs=int(np.sum(groups.n_rows)),
         shift=moved,
-        caveats=caveats_of(chosen, groups, baseline, points, sigma_z),
+        caveats=caveats_of(chosen, groups, baseline, sigma_z),
         library=frames.library(data),
     )

@@ -22,6 +22,7 @@ Flags = npt.NDArray[np.bool_]
 
 # Kinds of chart that count events, whose rows are summed and not measured.
 _COUNTS = ("c", "seasonal")
+_MEASURED = ("xmr", "ewma", "cusum")
 # Fewer baseline subgroups than this give no limits (Montgomery 2013, p. 235 asks for 20 to 25).
 _FEWEST_SUBGROUPS = 6
 
@@ -72,6 +73,7 @@ def read_subgroups(
                 data, keys=keys, time=time, every=every, tz=tz, sums=sums, squares=sums[:1]
             ).rename({"period_start": "__at"})
             table = table.rename({"__at": time} if time not in table.columns else {})
+        frames.check_finite(table, sums)
         table = _counted(table, value, denominator, kind)
     lost = int(table.filter(pl.col(time).is_null())["n_rows"].sum())
     table = table.filter(pl.col(time).is_not_null()).sort(time)
@@ -148,6 +150,7 @@ def _measured(rows: "pl.DataFrame", time: str, value: str, keys: Sequence[str]) 
 
     if not (rows[value].dtype.is_numeric() or rows[value].dtype == pl.Boolean):
         raise SchemaError(f"column {value!r} must be numeric, got {rows[value].dtype}.")
+    frames.check_finite(rows, [value])
     x = pl.col(value).cast(pl.Float64)
     return (
         rows.group_by(time, *keys)
@@ -169,6 +172,8 @@ def _counted(
     """Name the totals of an aggregate the way the charts read them."""
     import polars as pl
 
+    if value is not None and (denominator is not None or kind in _COUNTS):
+        _check_counts(table, value, kind)
     known = pl.col("n_rows") - pl.col("n_missing")
     total = known.cast(pl.Float64) if value is None else pl.col(value)
     if denominator is not None:
@@ -188,6 +193,16 @@ def _counted(
         value_range=pl.lit(0.0),
         n_rows=behind.cast(pl.Float64),
     )
+
+
+def _check_counts(table: "pl.DataFrame", name: str, kind: str) -> None:
+    """Refuse counts below zero; measurements may be."""
+    lowest = float(table[name].to_numpy().min()) if table.height else 0.0
+    if lowest < 0 and kind not in _MEASURED:
+        raise SchemaError(
+            f"column {name!r} must hold counts, which are not negative, got {lowest:g}. Use "
+            "kind='xmr' for measurements."
+        )
 
 
 def _check_denominator(table: "pl.DataFrame", name: str) -> None:

@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 _FEWEST_FREEDOM = 1.0
+_ROUNDING = 1e-11  # of a mean, after a regression on hundreds of columns
 
 
 def difference_interval(
@@ -27,6 +28,7 @@ def difference_interval(
     *,
     cluster: npt.NDArray[np.int64] | None = None,
     n_terms: int = 1,
+    scale: float = 0.0,
     confidence_level: float = 0.95,
 ) -> tuple[float, float, float]:
     """Return the interval of a difference of two groups, and the p-value of "no difference".
@@ -46,6 +48,8 @@ def difference_interval(
         Number of each row's cluster from 0, where rows are not independent.
     n_terms
         Coefficients estimated in each group, at least 1 for its mean.
+    scale
+        Size of the two means; variation below their rounding error counts as none.
     confidence_level
         Of the interval.
 
@@ -75,7 +79,9 @@ def difference_interval(
         total = sum(variance for variance, _ in parts)
     else:
         total = _clustered_variance(influence, pull, in_cohort, cluster)
-    if math.isnan(effect) or not total > 0 or any(freedom < 1e-9 for _, freedom in parts):
+    # what is left of equal values after a regression is rounding, not variation
+    noise = (_ROUNDING * scale * influence.size) ** 2 / influence.size
+    if math.isnan(effect) or not total > noise or any(freedom < 1e-9 for _, freedom in parts):
         return (math.nan,) * 3
     split = sum(variance for variance, _ in parts)
     df = split**2 / sum(variance**2 / freedom for variance, freedom in parts)
