@@ -426,6 +426,11 @@ def _strata(
             f"strata must have an accuracy between 0 and 1 and no negative population, got "
             f"{shown(shares.tolist())} and {shown(sizes.tolist())}."
         )
+    if not sizes.sum() > 0:
+        raise SchemaError(
+            f"strata must hold decisions, got a population of {sizes.sum():g}. Check column "
+            f"{population!r}, or leave it out to count rows."
+        )
     return [str(name) for name in table[stratum].to_list()], sizes, shares
 
 
