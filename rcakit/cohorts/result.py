@@ -25,8 +25,8 @@ class CohortResult(Result):
     Attributes
     ----------
     outcomes, balance, overlap, balance_by_cohort
-        The rows of the tables. ``balance`` shows, per covariate and level, the cohort that is
-        least balanced; ``balance_by_cohort`` shows all.
+        The rows of the tables. ``balance`` shows, per covariate and level, the largest
+        difference of any cohort before weighting and after; ``balance_by_cohort`` shows all.
     reference
         The cohort compared with.
     adjust_for

@@ -111,7 +111,7 @@ class SurvivalResult(Result):
     def findings(self) -> tuple[Finding, ...]:
         """Say how long cohorts wait compared with the reference, and how many meet the target."""
         known = [row for row in self.cohorts if not math.isnan(row["restricted_mean"])]
-        found = [self._compared(row, known[0]) for row in known[1:]]
+        found = sorted((self._compared(row, known[0]) for row in known[1:]), key=_clearest_first)
         if self.sla is not None:
             found += [self._attainment(row) for row in known if not math.isnan(row["attainment"])]
         return tuple(found) or (
@@ -347,6 +347,13 @@ def _cases(
     lost = rows.height - known.height
     said = [f"{wording.plural(lost, 'row')} without cohort, duration or event did not count."]
     return known, said if lost else []
+
+
+def _clearest_first(finding: Finding) -> float:
+    """Order differences by how far they lie from none, in widths of their interval."""
+    if math.isnan(finding.estimate) or finding.ci_upper <= finding.ci_lower:
+        return 0.0
+    return -abs(finding.estimate) / (finding.ci_upper - finding.ci_lower)
 
 
 def _beyond(

@@ -275,7 +275,7 @@ def shared_error(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
         alt.Chart(data)
         .mark_line(point=True)
         .encode(
-            x=alt.X("side:N", sort=["before", "after"], title=None),
+            x=alt.X("side:N", sort=["before", "after"], title=None, axis=alt.Axis(labelAngle=0)),
             y=alt.Y("rate:Q", title="rate", axis=alt.Axis(format=_PERCENT)),
             color=_two_colours("measure", ("agreement", "overturn")),
             strokeDash=alt.StrokeDash("measure:N", legend=None),
