@@ -1,6 +1,6 @@
 """How often do the intervals and tests of the cohorts room err? Prints a Markdown table.
 
-python benchmarks/calibrate_cohorts.py [--repeats 400] > benchmarks/results/calibration_cohorts.md
+python benchmarks/calibrate_cohorts.py [--repeats 400] [--parts waiting ...] > benchmarks/results/calibration_cohorts.md
 """
 
 import argparse
@@ -262,12 +262,17 @@ def main() -> None:
     """Run every part and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=400)
-    repeats = parser.parse_args().repeats
+    names = [part.__name__ for part in PARTS]
+    parser.add_argument("--parts", nargs="*", choices=names, default=names, help="rows to measure")
+    given = parser.parse_args()
+    repeats = given.repeats
     print(
         f"# Calibration of the cohorts room\n\n`python benchmarks/calibrate_cohorts.py "
         f"--repeats {repeats}`, seed 20261.\n\n| what | measured | bar | holds |\n|---|---|---|---|"
     )
     for part in PARTS:
+        if part.__name__ not in given.parts:
+            continue
         for what, value, bar, holds in part(repeats, np.random.default_rng(20261)):
             print(
                 f"| {what} | {100 * value:.2f} % | {bar} | {'yes' if holds else '**no**'} |",

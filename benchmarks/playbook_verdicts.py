@@ -1,6 +1,6 @@
 """Do cohort_gap and quality_drop find what was planted, in every scenario and over many seeds?
 
-    python -m benchmarks.playbook_verdicts [--seeds 12] [--first 1000]
+    python -m benchmarks.playbook_verdicts [--seeds 20] [--first 2000]
 
 Asks the room functions that reach the verdicts of the two playbooks, as the playbooks ask them.
 """
@@ -90,8 +90,8 @@ def rows(n_seeds: int, first: int) -> Iterator[dict[str, object]]:
 def main() -> None:
     """Ask, print and publish."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=12)
-    parser.add_argument("--first", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=2000)
     given = parser.parse_args()
     publish(
         "playbook_verdicts",

@@ -31,6 +31,7 @@ __all__ = [
     "among",
     "between",
     "check_columns",
+    "check_finite",
     "check_time_zone",
     "collect",
     "columns",
@@ -243,6 +244,19 @@ def collect(data: Any, names: Iterable[str]) -> "pl.DataFrame":
         pl.col(decimal).cast(pl.Float64),
         pl.col(real).cast(pl.Float64).fill_nan(None),
     )
+
+
+def check_finite(table: "pl.DataFrame", names: Iterable[str]) -> None:
+    """Refuse infinite numbers in a table at home: no sum, mean or rank survives them."""
+    for name in names:
+        column = table[name]
+        if not column.dtype.is_float():
+            continue
+        if count := int((~column.is_finite()).sum()):
+            raise SchemaError(
+                f"column {name!r} holds infinite values, got {count} of them. Leave those rows out, "
+                "or cap the values before the analysis."
+            )
 
 
 def without_missing(data: Any, names: Sequence[str]) -> Any:

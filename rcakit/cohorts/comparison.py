@@ -26,6 +26,8 @@ __all__ = ["CohortResult", "Outcome", "compare"]
 Floats = npt.NDArray[np.float64]
 Outcome = str | tuple[str, str] | tuple[str, float]
 
+_FEW_CLUSTERS = 10
+
 
 def compare(
     data: Any,
@@ -166,9 +168,20 @@ def compare(
             for title, kind, columns in wanted
         ]
         caveats += _too_coarse(found[-len(wanted) :], wanted)
+        if cluster is not None:
+            caveats += _few_clusters(pair, name, cluster)
     adjust = holm if correction == "holm" else benjamini_hochberg
     qvalues = adjust([row["pvalue"] for row in found])
     table = tuple(row | {"qvalue": float(q)} for row, q in zip(found, qvalues, strict=True))
+    constant = {
+        title
+        for title, kind, columns in wanted
+        if kind != "ratio" and rows[columns[0]].drop_nulls().n_unique() == 1
+    }
+    caveats += [
+        f"{wording.visible(title)} has one value in every row: check the column."
+        for title in sorted(constant)
+    ]
     if not covariates:
         caveats.append("Nothing was held equal: a difference may be one of mix.")
     return CohortResult(
@@ -195,6 +208,25 @@ def _too_coarse(
         for row, (title, kind, _) in zip(rows, wanted, strict=True)
         if kind == "quantile" and math.isnan(row["effect_ci_lower"]) and not math.isnan(row["mean"])
     ]
+
+
+def _few_clusters(pair: Pair, name: str, cluster: str) -> list[str]:
+    """Say where an interval rests on few clusters, or cannot be had from one."""
+    assert pair.cluster is not None
+    fewest = min(np.unique(pair.cluster[side]).size for side in (pair.in_cohort, ~pair.in_cohort))
+    who, what = wording.visible(name), wording.visible(cluster)
+    if fewest < 2:
+        return [
+            (
+                f"All rows of {who} or of the reference share one {what}: what is of the cohort and "
+                f"what of that {what} cannot be told apart. Give a cluster that a cohort has several of."
+            )
+        ]
+    if fewest < _FEW_CLUSTERS:
+        return [
+            f"The intervals of {who} rest on {fewest} values of {what} on one side and are rough."
+        ]
+    return []
 
 
 def _outcomes(
@@ -274,6 +306,9 @@ def _rows(
                 "Turn categories into 0/1 columns."
             )
     rows = rows.with_columns(pl.col(numbers).cast(pl.Float64), pl.col(cohort).cast(pl.String))
+    frames.check_finite(rows, (*numbers, *covariates))
+    for top, bottom in (columns for _, kind, columns in outcomes if kind == "ratio"):
+        _check_denominator(rows, top, bottom)
     lost = rows[cohort].null_count()
     said = [f"{wording.plural(lost, 'row')} without cohort did not count."] if lost else []
     said += [
@@ -283,6 +318,17 @@ def _rows(
         if rows[name].null_count()
     ]
     return (rows.drop_nulls(cohort) if lost else rows), said
+
+
+def _check_denominator(rows: "pl.DataFrame", top: str, bottom: str) -> None:
+    """Refuse a denominator that is negative, or zero throughout."""
+    known = rows[bottom].drop_nulls().to_numpy().astype(np.float64)
+    lowest, highest = (known.min(), known.max()) if known.size else (0.0, 0.0)
+    if lowest < 0 or highest == 0:
+        raise SchemaError(
+            f"column {bottom!r} must hold cases that {top!r} is out of, got values from {lowest:g} "
+            f"to {highest:g}. A denominator is never negative, and not zero in every row."
+        )
 
 
 def _focused(

@@ -122,6 +122,7 @@ def _raw(
         values[1] if kind == "ratio" else np.ones(group.size),
         group,
         cluster=cluster,
+        scale=max(abs(mean), abs(other)),
         confidence_level=level,
     )
     x = values[0]
@@ -172,6 +173,7 @@ def _adjusted(
         fitted.in_cohort,
         cluster=cluster,
         n_terms=fitted.design.shape[1],
+        scale=max(abs(mean), abs(other)),
         confidence_level=level,
     )
     return effect, low, high, pvalue

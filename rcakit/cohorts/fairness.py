@@ -327,6 +327,7 @@ def _cells(
     import polars as pl
 
     table = frames.aggregate(data, keys=[group, *columns], sums=outcome, squares=outcome)
+    frames.check_finite(table, [outcome])
     parts = [pl.col(name).cast(pl.String).fill_null("(missing)") for name in columns]
     cells = table.filter(pl.col(group).is_not_null()).select(
         group=pl.col(group).cast(pl.String),

@@ -108,12 +108,17 @@ def overlap_caveats(described: Record, trim: float) -> list[str]:
 
 
 def least_balanced(rows: Sequence[Record]) -> tuple[Record, ...]:
-    """Keep, per covariate and level, the cohort that is least balanced."""
+    """Keep, per covariate and level, the largest difference before and the largest after.
+
+    The two may be of different cohorts: a cohort that was unlike and is balanced must show in the
+    first, one that stays unlike in the second.
+    """
     kept: dict[tuple[str, str | None], Record] = {}
     for row in rows:
-        key = (row["covariate"], row["level"])
-        if key not in kept or abs(row["smd_adjusted"]) > abs(kept[key]["smd_adjusted"]):
-            kept[key] = row
+        found = kept.setdefault((row["covariate"], row["level"]), dict(row))
+        for name in ("smd_raw", "smd_adjusted"):
+            if math.isnan(found[name]) or abs(row[name]) > abs(found[name]):
+                found[name] = row[name]
     return tuple(
         {name: row[name] for name in CohortResult.tables["balance"]} for row in kept.values()
     )

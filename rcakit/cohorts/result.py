@@ -25,8 +25,8 @@ class CohortResult(Result):
     Attributes
     ----------
     outcomes, balance, overlap, balance_by_cohort
-        The rows of the tables. ``balance`` shows, per covariate and level, the cohort that is
-        least balanced; ``balance_by_cohort`` shows all.
+        The rows of the tables. ``balance`` shows, per covariate and level, the largest
+        difference of any cohort before weighting and after; ``balance_by_cohort`` shows all.
     reference
         The cohort compared with.
     adjust_for
@@ -267,7 +267,7 @@ class CohortResult(Result):
             return withheld(
                 "difference",
                 f"How {who} differs in {what} cannot be told.",
-                why="too few rows, or no counterparts in the reference",
+                why="too few rows, no counterparts in the reference, or nothing varies",
                 **common,
             )
         return Finding(

@@ -60,6 +60,7 @@ class RetentionResult(Result):
             "active_rate": "Float64",
             "active_rate_ci_lower": "Float64",
             "active_rate_ci_upper": "Float64",
+            "is_complete": "Boolean",
         }
     }
 
@@ -74,7 +75,7 @@ class RetentionResult(Result):
             _STEP_WORDS[self.every],
             "share one period after the start, early against late",
         )
-        first = [row for row in self.rows if row["age"] == 1 and row["active_count"] is not None]
+        first = [row for row in self.rows if row["age"] == 1 and row["is_complete"]]
         if len(first) < 2:
             return (
                 withheld(
@@ -163,7 +164,8 @@ def retention(
     Returns
     -------
     RetentionResult
-        One row per start period and age; ages that lie in the future have no row.
+        One row per start period and age; ages that lie in the future have no row, and those of
+        the last period, which may go on, are not ``is_complete``.
 
     Raises
     ------
@@ -202,7 +204,10 @@ def retention(
     start, age, period = _ages(seen, unit, every)
     last = int(period.max())
     caveats = [
-        "The last period may be incomplete, and units of the first periods may have begun earlier."
+        (
+            "The last period may be incomplete and does not enter the claim; units of the first "
+            "periods may have begun earlier."
+        )
     ]
     if lost:
         caveats.append(f"{wording.plural(lost, 'event')} without unit or time did not count.")
@@ -216,7 +221,10 @@ def retention(
             continue
         oldest = min(max_age, last - int(begin))
         active = _counts(mine, oldest, measure, seen, start == begin, unit)
-        rows += _row_per_age(begin, every, started, active, confidence_level)
+        rows += [
+            row | {"is_complete": int(begin) + row["age"] < last}
+            for row in _row_per_age(begin, every, started, active, confidence_level)
+        ]
     if small:
         caveats.append(
             f"{wording.plural(small, 'start period')} with fewer than {min_cell} units "

@@ -111,7 +111,7 @@ class SurvivalResult(Result):
     def findings(self) -> tuple[Finding, ...]:
         """Say how long cohorts wait compared with the reference, and how many meet the target."""
         known = [row for row in self.cohorts if not math.isnan(row["restricted_mean"])]
-        found = [self._compared(row, known[0]) for row in known[1:]]
+        found = sorted((self._compared(row, known[0]) for row in known[1:]), key=_clearest_first)
         if self.sla is not None:
             found += [self._attainment(row) for row in known if not math.isnan(row["attainment"])]
         return tuple(found) or (
@@ -279,14 +279,14 @@ def time_to_event(
             f"no case has ended: column {observed!r} is 0 throughout. Wait, or check the column."
         )
     members = {name: label == name for name in names}
-    limit = (
-        horizon if horizon is not None else min(float(time[at].max()) for at in members.values())
-    )
+    seen_until = min(float(time[at].max()) for at in members.values())
+    limit = seen_until if horizon is None else min(horizon, seen_until)
     curves = {name: survival.kaplan_meier(time[at], ended[at]) for name, at in members.items()}
     table = tuple(
         _summary(name, curve, int(members[name].sum()), limit, sla, confidence_level)
         for name, curve in curves.items()
     )
+    caveats += _beyond(table, horizon, seen_until, sla, unit)
     kept = np.isin(label, names)
     group = np.array([names.index(name) for name in label[kept]], dtype=np.int64)
     statistic, _, pvalue = (
@@ -322,6 +322,7 @@ def _cases(
 
     rows = frames.collect(data, [*([cohort] if cohort else []), duration, observed, *covariates])
     name = pl.col(cohort).cast(pl.String) if cohort else pl.lit("all")
+    frames.check_finite(rows, (duration, *covariates))
     if not rows[duration].dtype.is_numeric():
         raise SchemaError(
             f"column {duration!r} must hold numbers, got {rows[duration].dtype}. Subtract the times "
@@ -346,6 +347,40 @@ def _cases(
     lost = rows.height - known.height
     said = [f"{wording.plural(lost, 'row')} without cohort, duration or event did not count."]
     return known, said if lost else []
+
+
+def _clearest_first(finding: Finding) -> float:
+    """Order differences by how far they lie from none, in widths of their interval."""
+    if math.isnan(finding.estimate) or finding.ci_upper <= finding.ci_lower:
+        return 0.0
+    return -abs(finding.estimate) / (finding.ci_upper - finding.ci_lower)
+
+
+def _beyond(
+    table: Sequence[Record],
+    horizon: float | None,
+    seen_until: float,
+    sla: float | None,
+    unit: str,
+) -> list[str]:
+    """Say which times asked about lie beyond what was seen."""
+    said = []
+    if horizon is not None and horizon > seen_until:
+        said.append(
+            f"No cohort was seen for {wording.amount(horizon)} {unit} throughout: waits are compared "
+            f"within {wording.amount(seen_until)} {unit}, as far as every cohort was seen."
+        )
+    short = [
+        wording.visible(row["cohort"])
+        for row in table
+        if sla is not None and math.isnan(row["attainment"])
+    ]
+    if short:
+        said.append(
+            f"Whether {', '.join(short)} met the target is not known yet: no case was followed for "
+            f"{wording.amount(sla)} {unit}."
+        )
+    return said
 
 
 def _ordered_cohorts(

@@ -23,13 +23,29 @@ _BALANCED = 0.1
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [4, 1])
 
 
-def effects(rows: Sequence[Record], *, reference: str, title: str) -> "alt.LayerChart":
-    """Draw differences from the reference, as they are (open) and at equal mix (filled)."""
+def effects(rows: Sequence[Record], *, reference: str, title: str) -> "alt.TopLevelMixin":
+    """Draw differences from the reference, as they are and at equal mix; one panel per outcome."""
+    alt = theme.altair()
+
+    outcomes = list(dict.fromkeys(row["outcome"] for row in rows))
+    panels = [
+        _effects_of(
+            [row for row in rows if row["outcome"] == outcome],
+            x_title=f"{wording.visible(outcome)}: difference from {wording.visible(reference)}",
+        )
+        for outcome in outcomes
+    ]
+    drawn = panels[0] if len(panels) == 1 else alt.vconcat(*panels)  # units differ, so do axes
+    return drawn.properties(title=theme.titled(title))
+
+
+def _effects_of(rows: Sequence[Record], *, x_title: str) -> Any:
+    """Draw the differences of one outcome, one row per cohort."""
     alt = theme.altair()
 
     shown = [
         {
-            "name": f"{wording.visible(row['outcome'])}: {wording.visible(row['cohort'])}",
+            "name": wording.visible(row["cohort"]),
             "which": which,
             "estimate": row[name],
             "low": row[f"{name}_ci_lower"],
@@ -44,9 +60,7 @@ def effects(rows: Sequence[Record], *, reference: str, title: str) -> "alt.Layer
         yOffset=alt.YOffset("which:N", sort=["as they are", "at equal mix"]),
         color=_before_after("which", ("as they are", "at equal mix")),
     )
-    rule = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title=f"difference from {wording.visible(reference)}"), x2="high:Q"
-    )
+    rule = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=x_title), x2="high:Q")
     dot = base.mark_point(filled=True, size=70).encode(
         x="estimate:Q",
         shape=alt.Shape(
@@ -55,8 +69,8 @@ def effects(rows: Sequence[Record], *, reference: str, title: str) -> "alt.Layer
             scale=alt.Scale(domain=["as they are", "at equal mix"], range=["diamond", "circle"]),
         ),
     )
-    names = len({row["name"] for row in shown})
-    return _titled(alt.layer(_vertical(0.0), rule, dot), title, height=max(60, 44 * names))
+    height = max(60, 40 * len({row["name"] for row in shown}))
+    return alt.layer(_vertical(0.0), rule, dot).properties(width=_WIDTH, height=height)
 
 
 def love(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
@@ -112,6 +126,7 @@ def survival(
     colour = alt.Color(
         "cohort:N",
         title=None,
+        legend=alt.Legend(symbolOpacity=1),
         scale=alt.Scale(
             domain=names, range=[_PALETTE[i % len(_PALETTE)] for i in range(len(names))]
         ),
@@ -130,7 +145,7 @@ def survival(
         y="survival:Q",
         strokeDash=alt.StrokeDash(
             "cohort:N",
-            legend=None,
+            title=None,
             scale=alt.Scale(
                 domain=names, range=[_DASHES[i % len(_DASHES)] for i in range(len(names))]
             ),
@@ -141,7 +156,7 @@ def survival(
 
 
 def retention(rows: Sequence[Record], *, title: str, step: str) -> "alt.LayerChart":
-    """Draw a heat map of start period by age, with the share written in each cell."""
+    """Draw a heat map of start period by age, shares written in; pale where the period goes on."""
     alt = theme.altair()
 
     data = _data(
@@ -152,6 +167,7 @@ def retention(rows: Sequence[Record], *, title: str, step: str) -> "alt.LayerCha
         y=alt.Y("started_at:O", title=f"started in the {step} of"),
     )
     cells = base.mark_rect().encode(
+        opacity=alt.condition("datum.is_complete", alt.value(1), alt.value(0.45)),
         color=alt.Color(
             "active_rate:Q",
             title="share",
@@ -169,7 +185,9 @@ def retention(rows: Sequence[Record], *, title: str, step: str) -> "alt.LayerCha
     words = base.mark_text(fontSize=9).encode(
         text=alt.Text("active_rate:Q", format=".0%"),
         color=alt.condition(
-            f"datum.active_rate > {peak * 0.6}", alt.value("white"), alt.value("black")
+            f"datum.is_complete && datum.active_rate > {peak * 0.6}",
+            alt.value("white"),
+            alt.value("black"),
         ),
     )
     starts = len({row["started_at"] for row in rows})

@@ -214,7 +214,10 @@ def drop(rows: Sequence[Record], *, title: str, started_at: "dt.date") -> "alt.T
         color=where,
         tooltip=["week_start:T", "where:N", alt.Tooltip("rate:Q", format=".1%"), "n_obs:Q"],
     )
-    lines = base.mark_line(point=True).encode(strokeDash=alt.StrokeDash("where:N", title=None))
+    dashes = alt.Scale(domain=parts, range=[[4, 2] if p == parts[0] else [1, 0] for p in parts])
+    lines = base.mark_line(point=True).encode(
+        strokeDash=alt.StrokeDash("where:N", title=None, scale=dashes)
+    )
     rule = (
         alt.Chart()
         .mark_rule(color=_GREY, strokeDash=[4, 3])
@@ -275,7 +278,7 @@ def shared_error(rows: Sequence[Record], *, title: str) -> "alt.LayerChart":
         alt.Chart(data)
         .mark_line(point=True)
         .encode(
-            x=alt.X("side:N", sort=["before", "after"], title=None),
+            x=alt.X("side:N", sort=["before", "after"], title=None, axis=alt.Axis(labelAngle=0)),
             y=alt.Y("rate:Q", title="rate", axis=alt.Axis(format=_PERCENT)),
             color=_two_colours("measure", ("agreement", "overturn")),
             strokeDash=alt.StrokeDash("measure:N", legend=None),

@@ -363,6 +363,7 @@ def audit_estimate(
         if name is not None
     ]
     rows = frames.collect(data, wanted)
+    frames.check_finite(rows, [name for name in (weight, sampling_probability) if name])
     known = rows.drop_nulls([name for name in wanted if name != error_type])
     correct = _zero_one(known[is_correct], is_correct)
     if correct.size < SMALLEST_CELL:
@@ -424,6 +425,11 @@ def _strata(
         raise SchemaError(
             f"strata must have an accuracy between 0 and 1 and no negative population, got "
             f"{shown(shares.tolist())} and {shown(sizes.tolist())}."
+        )
+    if not sizes.sum() > 0:
+        raise SchemaError(
+            f"strata must hold decisions, got a population of {sizes.sum():g}. Check column "
+            f"{population!r}, or leave it out to count rows."
         )
     return [str(name) for name in table[stratum].to_list()], sizes, shares
 

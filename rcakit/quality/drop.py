@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rcakit import frames
-from rcakit.errors import NotEnoughDataError
+from rcakit.errors import NotEnoughDataError, SchemaError
 from rcakit.quality.drop_result import DropResult
 from rcakit.quality.drop_search import WEEK, Added, Family, Search
 from rcakit.quality.raters import AgreementResult
@@ -159,6 +159,12 @@ def _added_up(data: Any, time: str, value: str, keys: Sequence[str], tz: str) ->
     if table.height == 0:
         raise NotEnoughDataError(
             f"column {value!r} holds no value on any day. Check the filter and the column."
+        )
+    low, high = pl.col(value) < 0, pl.col(value) > pl.col("known")
+    if table.filter(low | high | (pl.col(value) != pl.col(value).round())).height:
+        raise SchemaError(
+            f"column {value!r} must hold 0 and 1, got other numbers. Give the verdict of the audit "
+            "or of the appeal, missing where there was none."
         )
     values = {
         name: table[name].cast(pl.String).fill_null("(missing)").to_numpy().astype(np.str_)

@@ -255,7 +255,7 @@ class DropResult(Result):
             level=self.confidence_level,
             evidence={
                 "started_at": self.started_at.isoformat(),
-                "ended_at": self.ended_at.isoformat(),
+                "seen_until": self.ended_at.isoformat(),  # the data end there, the fall need not
             },
         )
 

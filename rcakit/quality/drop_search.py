@@ -27,6 +27,24 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Family = Literal["reviewers", "guideline", "auditors"]
 
+
+@dataclass(frozen=True, slots=True)
+class _Unseen:
+    """What must be in the table for a verdict to stand against its rival."""
+
+    family: Family
+    reason: str
+
+
+_NOT_SEEN: Mapping[str, _Unseen] = {
+    "guideline": _Unseen(
+        "reviewers", "no column says who decided, so one team cannot be told from all teams"
+    ),
+    "reviewers": _Unseen(
+        "guideline", "no column says what the work was, so other work cannot be told from errors"
+    ),
+}
+
 WEEK = 7
 _FEWEST_CASES = 30
 _MOST_SEGMENTS = 4_000
@@ -220,6 +238,9 @@ class Search:
         if self._unseen(within, fall):
             return "auditors", segments, ""
         verdict: DropVerdict = "reviewers" if best["family"] == "reviewers" else "guideline"
+        unknown = _NOT_SEEN[verdict]
+        if unknown.family not in self.roles.values():
+            return "cannot_tell", segments, unknown.reason
         return verdict, segments, ""
 
     def _is_clear(self, shift: Shift | None, sign: int) -> bool:

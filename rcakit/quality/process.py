@@ -240,6 +240,7 @@ def capability(
     known = rows.drop_nulls().sort(time) if time else rows.drop_nulls()
     if not known[value].dtype.is_numeric():
         raise SchemaError(f"column {value!r} must be numeric, got {known[value].dtype}.")
+    frames.check_finite(known, [value])
     x = known[value].to_numpy().astype(np.float64)
     if x.size < _FEWEST_VALUES or np.ptp(x) == 0:
         raise NotEnoughDataError(
@@ -299,6 +300,7 @@ def pareto(
     check_number(vital_share, "vital_share", gt=0, le=1, hint="0.8 is Pareto's share.")
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
     table = frames.aggregate(data, keys=category, sums=[value] if value else [])
+    frames.check_finite(table, [value] if value else [])
     table = table.with_columns(
         amount=(pl.col(value) if value else pl.col("n_rows")).cast(pl.Float64)
     )

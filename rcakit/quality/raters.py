@@ -279,6 +279,7 @@ def agreement(
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
     rows = frames.collect(data, (item, rater, label))
     given = rows.drop_nulls()
+    frames.check_finite(given, [label])
     categories, values = _scale(given[label], level, scale, label)
     ratings = _matrix(given, (item, rater, label), categories)
     patterns = coefficient.find_patterns(ratings.codes, len(categories))

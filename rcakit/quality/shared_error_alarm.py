@@ -196,6 +196,7 @@ def shared_error(
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
     names = (agreed, audited, overturned, appealed)
     table = frames.aggregate(data, keys=time, sums=names).drop_nulls(time).sort(time)
+    frames.check_finite(table, names)
     for part, whole in ((agreed, audited), (overturned, appealed)):
         if table.filter(table[part] > table[whole]).height:
             raise SchemaError(f"column {part!r} must not exceed {whole!r} in any period.")

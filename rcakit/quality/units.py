@@ -260,6 +260,7 @@ def _cells(
 
     sums = [value, *([denominator] if denominator else [])]
     table = frames.aggregate(data, keys=[unit, *strata], sums=sums)
+    frames.check_finite(table, sums)
     known = (pl.col("n_rows") - pl.col("n_missing")).cast(pl.Float64)
     stratum = pl.struct(strata).rank("dense") - 1 if strata else pl.lit(0)
     table = table.select(

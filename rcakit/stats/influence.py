@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 _FEWEST_FREEDOM = 1.0
+_ROUNDING = 1e-11  # of a mean, after a regression on hundreds of columns
 
 
 def difference_interval(
@@ -27,6 +28,7 @@ def difference_interval(
     *,
     cluster: npt.NDArray[np.int64] | None = None,
     n_terms: int = 1,
+    scale: float = 0.0,
     confidence_level: float = 0.95,
 ) -> tuple[float, float, float]:
     """Return the interval of a difference of two groups, and the p-value of "no difference".
@@ -46,6 +48,8 @@ def difference_interval(
         Number of each row's cluster from 0, where rows are not independent.
     n_terms
         Coefficients estimated in each group, at least 1 for its mean.
+    scale
+        Size of the two means; variation below their rounding error counts as none.
     confidence_level
         Of the interval.
 
@@ -75,7 +79,9 @@ def difference_interval(
         total = sum(variance for variance, _ in parts)
     else:
         total = _clustered_variance(influence, pull, in_cohort, cluster)
-    if math.isnan(effect) or not total > 0 or any(freedom < 1e-9 for _, freedom in parts):
+    # what is left of equal values after a regression is rounding, not variation
+    noise = (_ROUNDING * scale * influence.size) ** 2 / influence.size
+    if math.isnan(effect) or not total > noise or any(freedom < 1e-9 for _, freedom in parts):
         return (math.nan,) * 3
     split = sum(variance for variance, _ in parts)
     df = split**2 / sum(variance**2 / freedom for variance, freedom in parts)
@@ -110,7 +116,8 @@ def _group_variance(
     inflated = float(summed @ summed) / max(float(moved @ moved), 1e-300) - 1
     largest = float(alike @ alike) / max(float(apart.sum()), 1e-300) - 1
     likeness = min(max(inflated / largest, 0.0), 1.0) if largest > 1e-9 else 0.0
-    return float(corrected.sum()), _effective(apart + likeness * (alike**2 - apart)) - 1
+    spread = apart + likeness * (alike**2 - apart)
+    return float(corrected.sum()), _cluster_freedom(spread, alike / alike.sum())
 
 
 def _clustered_variance(
@@ -126,7 +133,33 @@ def _clustered_variance(
     return float(moved @ moved)
 
 
-def _effective(size: Floats) -> float:
-    """Return how many equal parts would be as uneven (Kish 1965, p. 427)."""
-    square = float(size @ size)
-    return float(size.sum()) ** 2 / square if square > 0 else 0.0
+def _cluster_freedom(spread: Floats, share: Floats) -> float:
+    """Return the degrees of freedom of a corrected sum of squares of cluster totals.
+
+    Parameters
+    ----------
+    spread
+        Variance of each cluster's total under the working model, up to a factor.
+    share
+        Share of its group's weight that each cluster carries.
+
+    Notes
+    -----
+    Totals are taken from their group's mean, so they covary:
+    ``v_g [g = h] - s_g v_h - s_h v_g + s_g s_h V``. With the corrections ``1 / sqrt(1 - s_g)`` on
+    both sides of this matrix, the freedom is its squared trace over the trace of its square (Bell
+    and McCaffrey 2002, p. 174). The matrix is a diagonal and rank two, so sums over clusters do.
+    """
+    scale, total = 1 / np.maximum(1 - share, 1e-12), float(spread.sum())
+    rest = share * share * total - 2 * share * spread
+    trace = float(scale @ (spread + rest))
+    of_share, of_spread = float(scale @ share**2), float(scale @ spread**2)
+    of_both = float(scale @ (share * spread))
+    low_rank = (
+        2 * of_share * of_spread
+        + 2 * of_both**2
+        + total**2 * of_share**2
+        - 4 * total * of_share * of_both
+    )
+    square = float(scale**2 @ ((spread + rest) ** 2 - rest**2)) + low_rank
+    return trace**2 / square if square > 0 else 0.0

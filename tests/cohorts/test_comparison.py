@@ -250,3 +250,19 @@ def test_tied_quantile_has_no_interval():
     found = compare(rows, outcomes=[("late_days", 0.5)])
     assert np.isnan(found.to_records()[0]["effect_ci_lower"])
     assert any("share of rows above a value" in caveat for caveat in found.caveats)
+
+
+def test_love_plot_shows_the_worst_of_any_cohort():
+    """A cohort that was far from the reference shows, even if another is worse balanced after."""
+    rows = pl.concat([simpson(), simpson(1).filter(pl.col("site") == "old").with_columns(
+        site=pl.lit("other")
+    )])  # fmt: skip
+    found = compare(rows)
+    before = [abs(row["smd_raw"]) for row in found.to_records("balance_by_cohort")]
+    assert max(abs(row["smd_raw"]) for row in found.to_records("balance")) == max(before) > 1
+
+
+def test_outcomes_have_axes_of_their_own():
+    """Shares and hours are not drawn on one axis."""
+    drawn = compare(simpson(), outcomes=["is_wrong", "hours"]).plot().to_dict()
+    assert len(drawn["vconcat"]) == 2

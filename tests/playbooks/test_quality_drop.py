@@ -1,10 +1,11 @@
 """Does `quality_drop` say who or what accuracy fell with, and nothing where nothing is known?"""
 
+import polars as pl
 import pytest
 
 import rcakit
 from rcakit import playbook, quality, runner, testing
-from rcakit.errors import NotEnoughDataError, ParameterError
+from rcakit.errors import NotEnoughDataError, ParameterError, SchemaError
 
 SCENARIOS = (
     "qa_drop_untrained_wave",
@@ -50,6 +51,24 @@ def test_planted_cause_is_told(scenario):
         assert drivers[0] == planted[0]["segment"]
         matched = {item.change_id for item in told if item.kind == "matched_change"}
         assert matched == {planted[0]["change_id"]}
+
+
+@pytest.mark.parametrize(
+    ("left_out", "reason"), [("teams", "says who decided"), ("mix", "says what the work was")]
+)
+def test_unseen_rival_cannot_be_ruled_out(left_out, reason):
+    """Without teams no guideline is blamed, and without the work no team."""
+    found, _ = explained("qa_drop_untrained_wave", **{left_out: []})
+    assert found.verdict == "cannot_tell"
+    assert reason in found.reason
+
+
+def test_other_numbers_are_no_verdicts():
+    """A column that is not 0/1 is refused."""
+    data = rcakit.datasets.make("quality_quiet", size="tiny")
+    rows = data.tables["decisions"].with_columns(is_correct=pl.lit(3))
+    with pytest.raises(SchemaError, match="'is_correct' must hold 0 and 1"):
+        quality.explain_drop(rows, **COLUMNS)
 
 
 def test_beginning_is_found_to_the_week():
