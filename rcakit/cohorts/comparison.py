@@ -176,7 +176,7 @@ def compare(
     constant = {
         title
         for title, kind, columns in wanted
-        if kind != "ratio" and rows[columns[0]].drop_nulls().n_unique() == 1
+        if kind != "ratio" and rows[columns[0]].min() == rows[columns[0]].max() is not None
     }
     caveats += [
         f"{wording.visible(title)} has one value in every row: check the column."
