@@ -377,13 +377,13 @@ class DriverResult(Result):
     def _total_ratio(self) -> str:
         numbers = self.attribution
         when = f"from {self.span.period[0]} to {self.span.period[1]} " if self.span else ""
-        low, high = (
-            wording.percent(x, signed=True) for x in (numbers.change_lower, numbers.change_upper)
+        moved, low, high = (
+            _points(x) for x in (numbers.change, numbers.change_lower, numbers.change_upper)
         )
         return (
             f"{when}the rate of {self.unit} was {wording.percent(numbers.observed)} where "
-            f"{wording.percent(numbers.expected)} was expected, a change of "
-            f"{wording.percent(numbers.change, signed=True)} points ({self._level} interval {low} to {high})"
+            f"{wording.percent(numbers.expected)} was expected, a change of {moved} percentage "
+            f"points ({self._level} interval {low} to {high})"
         )
 
     def _verdict_finding(self) -> Finding:
@@ -476,6 +476,10 @@ _VERDICT_STEPS: Mapping[Verdict, tuple[str, ...]] = MappingProxyType(
         "no_evidence": ("Nothing needs doing; look again when more days are in.",),
     }
 )
+
+
+def _points(rate: float) -> str:
+    return wording.percent(rate, signed=True).rstrip("% \u2009\u202f")
 
 
 def _about(expected: float) -> str:
