@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.table import publish
 from rcakit.stats.attribution.counts import attribute_counts
-from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.history import History
 
 
 def instance(n_leaves: int, seed: int, n_dimensions: int = 6, n_days: int = 28):

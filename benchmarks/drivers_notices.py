@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.shared import SHARED
 from benchmarks.table import publish
 from rcakit.stats.attribution.counts import attribute_counts
-from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.history import History
 
 DATA = SHARED / "data/dmca/notices.parquet"
 

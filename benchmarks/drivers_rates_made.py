@@ -6,7 +6,7 @@ Seeds as in `reports_generator`.
 import numpy as np
 
 from benchmarks.drivers_reports import SIX, Cause, Instance, members, pick_segment, world
-from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.history import History
 
 FAMILIES = ("R0", "R1", "R2", "R3", "RG", "MIX", "MR", "ROLL", "RVEN")
 VERDICT = {"R0": "no_evidence", "RG": "broad", "MIX": "mix"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.history import History
 
 DEVELOPMENT_SEED = 0
 REPORTING_SEED = 400_000

@@ -1,4 +1,4 @@
-"""Rivals on the same instances in one run: largest |delta|, z-tests with BH, Adtributor, wise-pizza.
+"""Rivals on the same instances in one run: largest absolute delta, z-tests with BH, Adtributor, wise-pizza.
 
 Run: PEER_PYTHON=<interpreter with wise-pizza> python -m benchmarks.drivers_rivals [n] [sets] [--development]
 wise-pizza needs an environment of its own (`pip install wise-pizza`); without PEER_PYTHON it is left out.
@@ -40,7 +40,7 @@ COUNTS = {
     "CORE": "one cause, few dimensions",
 }
 SETS = (*COUNTS, "B0", "S", "L", "RS")
-SECONDS = 60.0  # wise-pizza's share of the clock per set
+SECONDS = 30.0  # wise-pizza's share of the clock per set
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +278,7 @@ def rows(
         is_top_one = name == "RS"
         systems = {
             "rcakit": lambda task: task.ours(),
-            "largest |delta|": largest_delta,
+            "largest absolute delta": largest_delta,
             "z-tests, BH": z_tests,
             "Adtributor": adtributor,
         }

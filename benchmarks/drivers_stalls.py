@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.shared import SHARED
 from benchmarks.table import publish, share
-from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.ratios import attribute_ratios
 
 DATA = SHARED / "data/attribution"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcakit.drivers.ordering import Cut
-from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.steadiness import steady_days
 from rcakit.stats.rhythm import Rhythm, occasions
 

@@ -8,21 +8,20 @@ from numpy.typing import NDArray
 from scipy import special
 
 from rcakit.stats.attribution import evidence, search
+from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.lattice import Lattice
 from rcakit.stats.attribution.leaves import (
     Dispersion,
-    History,
     LeafBaseline,
-    TotalForecast,
     day_tables,
     dispersion_from_history,
     extra_variation,
-    forecast_of,
     leaf_baseline,
     row_scale,
 )
 from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
 from rcakit.stats.attribution.steadiness import last_days, steady_days, without_bursts
+from rcakit.stats.attribution.totals import TotalForecast, forecast_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from scipy import special
 
 from rcakit.stats.attribution import evidence, search
+from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.lattice import Lattice
-from rcakit.stats.attribution.leaves import History, autocorrelation_factor, extra_variation
+from rcakit.stats.attribution.leaves import extra_variation
 from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
 from rcakit.stats.attribution.sums import sum_by
+from rcakit.stats.attribution.totals import autocorrelation_factor
 from rcakit.stats.decomposition import Kitagawa, kitagawa, simpson_alarm
 
 Floats = NDArray[np.float64]

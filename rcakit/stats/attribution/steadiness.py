@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rcakit.stats.attribution.leaves import DayTable, History, day_tables
+from rcakit.stats.attribution.history import History
+from rcakit.stats.attribution.leaves import DayTable, day_tables
 from rcakit.stats.attribution.sums import sum_by
 
 Floats = NDArray[np.float64]

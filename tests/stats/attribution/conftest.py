@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.history import History
 
 Table = tuple[np.ndarray, tuple[int, ...], np.ndarray, History]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rcakit.stats.attribution.counts import attribute_counts, attribute_forecast_counts
-from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.history import History
 
 
 @pytest.mark.parametrize(

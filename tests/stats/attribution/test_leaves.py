@@ -3,14 +3,10 @@
 import numpy as np
 import pytest
 
-from rcakit.stats.attribution.leaves import (
-    History,
-    dispersion_from_history,
-    forecast_total,
-    leaf_baseline,
-    row_scale,
-)
+from rcakit.stats.attribution.history import History
+from rcakit.stats.attribution.leaves import dispersion_from_history, leaf_baseline, row_scale
 from rcakit.stats.attribution.steadiness import without_bursts
+from rcakit.stats.attribution.totals import forecast_total
 
 
 def test_weekday_profile_is_followed():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.ratios import attribute_ratios, leaf_rates, rate_noise
 
 

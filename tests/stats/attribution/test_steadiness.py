@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rcakit.stats.attribution.leaves import History
+from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.steadiness import last_days, steady_days
 
 CODES = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
