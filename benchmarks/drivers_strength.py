@@ -1,0 +1,66 @@
+"""From which strength on is the verdict right and the segment exact? One cause, in counts and in rates.
+
+Run: python -m benchmarks.drivers_strength [n]
+"""
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.drivers_rates_made import rate_instance
+from benchmarks.drivers_reports import REPORTING_SEED, Instance, count_instance, members
+from benchmarks.table import publish, share
+from rcakit.stats.attribution.counts import attribute_counts
+from rcakit.stats.attribution.ratios import attribute_ratios
+
+BANDS = ((0, 3), (3, 4), (4, 5), (5, 6), (6, 8), (8, np.inf))
+
+
+def judged(kind: str, seed: int) -> tuple[float, bool, bool, int] | None:
+    """Strength of the cause, whether the verdict and the segment are right, and how many were named."""
+    case: Instance = (count_instance if kind == "C1" else rate_instance)(kind, seed)
+    if not case.causes:
+        return None
+    if case.denominator is None:
+        result = attribute_counts(case.codes, case.sizes, case.observed, history=case.history)
+    else:
+        result = attribute_ratios(
+            case.codes, case.sizes, case.observed, case.denominator, history=case.history
+        )
+    cause = case.causes[0]
+    own = members(case.codes, cause.codes)
+    found = [(members(case.codes, segment.codes) == own).all() for segment in result.segments]
+    return cause.z, result.verdict == case.verdict, any(found), len(found)
+
+
+def rows(n: int) -> Iterator[dict[str, object]]:
+    """One row per kind and band of strength."""
+    for kind, name in (("C1", "counts"), ("R1", "rates")):
+        seen = [judged(kind, REPORTING_SEED + k) for k in range(n)]
+        cases = [case for case in seen if case is not None]
+        for low, high in BANDS:
+            band = [case for case in cases if low <= case[0] < high]
+            yield {
+                "cause": f"one, {name}, z {low} to {high}"
+                if np.isfinite(high)
+                else f"one, {name}, z {low} or more",
+                "n": len(band),
+                "verdict right": share(sum(case[1] for case in band), len(band)),
+                "exact segment named": share(sum(case[2] for case in band), len(band)),
+                "named/planted": share(sum(case[3] for case in band), len(band)),
+            }
+
+
+if __name__ == "__main__":
+    n = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    publish(
+        "drivers_strength",
+        title="One cause by its strength",
+        notes=(
+            f"{n} made-up instances each, the same as in drivers_counts and drivers_rates; all "
+            "combinations of six dimensions are candidates at alpha = .01. z is the strength against the "
+            "noise the generator has."
+        ),
+        rows=rows(n),
+    )
