@@ -220,8 +220,8 @@ def _summed_tails(
 def _largest_first(keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Order of at most 2^16 small keys: sorting them with their places beats argsort."""
     places = np.arange(len(keys), dtype=np.uint32)
-    order: NDArray[np.uint32] = np.sort(((_MOST_TERMS - keys) << 16) | places) & 0xFFFF
-    return order
+    order = np.sort(((_MOST_TERMS - keys) << 16) | places) & 0xFFFF
+    return order.astype(np.uint32, copy=False)
 
 
 def _exact_tails(counts: Floats, mean: Floats, variance: Floats) -> tuple[Doubles, Doubles]:
