@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from rcakit.report.privacy import Mask, role_of, small_rows
+from rcakit.report.privacy import Mask, role_of, small_rows, without_few
 
 __all__ = ["Figure", "inert_json", "learn", "personal_fields", "read_figure"]
 
@@ -118,9 +118,18 @@ def _masked(specification: Mapping[str, Any], mask: Mask) -> tuple[dict[str, Any
         _, few = small_rows(rows)
         if few:
             rows[:] = [row for i, row in enumerate(rows) if i not in few]
-            notes = (_FEW,)
+            notes = (*notes, _FEW)
+        rows[:], said = without_few(rows, [_is_of_small_team(row, mask) for row in rows])
+        notes = (*notes, *said)
         rows[:] = mask.value(rows)
-    return _words_masked(copy, mask), notes
+    return _words_masked(copy, mask), tuple(dict.fromkeys(notes))
+
+
+def _is_of_small_team(row: Mapping[str, Any], mask: Mask) -> bool:
+    return any(
+        mask.is_small_team(name, value) or (isinstance(value, str) and mask.names_small_team(value))
+        for name, value in row.items()
+    )
 
 
 def _words_masked(node: Any, mask: Mask, key: str = "") -> Any:

@@ -36,6 +36,9 @@ __all__ = ["analyst_page", "page", "publishable", "render", "run_mask"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_CHARTS = 3
+_MOST_LINES = 1000
+_LONGEST_LINE = 20_000
+_SHOWN_OF_A_LINE = 400
 _EVIDENCE = "evidence"  # the tag of a cell whose chart or table must be on the reader's page
 _SECTIONS: Mapping[str, Callable[[Sequence[Finding]], sections.Section]] = {
     "impact": sections.impact,
@@ -71,7 +74,7 @@ def page(
         What it published, as records.
     run
         ``run_id``, ``playbook``, ``status``, ``started_at``, ``finished_at``, ``versions`` and
-        ``data_fingerprint``.
+        ``data_fingerprint``; ``personal``, what the data said of ids and teams, where it is known.
     parameters
         One mapping per parameter: ``name``, ``value``, ``meaning``.
 
@@ -86,7 +89,7 @@ def page(
     ruled out, timeline, what to do, limits, method. The first charts and the first table of the
     notebook are the evidence, unless cells are tagged ``evidence``; the rest is in the method.
     """
-    mask = run_mask(notebook, findings, parameters)
+    mask = run_mask(notebook, findings, parameters, run)
     shown, left_out = publishable(findings, mask)
     return _Reader(notebook, shown, left_out, mask).render(run, parameters)
 
@@ -105,7 +108,7 @@ def analyst_page(
     notebook, findings, run, parameters
         As for `page`; a failed run has a page too, with its traceback.
     """
-    mask = run_mask(notebook, findings, parameters)
+    mask = run_mask(notebook, findings, parameters, run)
     shown, _ = publishable(findings, mask)
     items, headings = _analyst_items(contents.parts(notebook), compose(shown), mask)
     return _document(
@@ -123,15 +126,17 @@ def run_mask(
     notebook: "nbformat.NotebookNode",
     findings: Sequence[Mapping[str, Any]] = (),
     parameters: Sequence[Mapping[str, str]] = (),
+    run: Mapping[str, Any] | None = None,
 ) -> Mask:
     """Make the mask of a run, which knows every id and text that the run could show.
 
     Parameters
     ----------
-    notebook, findings, parameters
+    notebook, findings, parameters, run
         As for `page`.
     """
     mask = Mask(key_of(notebook))
+    mask.take((run or {}).get("personal") or {})
     mask.read(list(findings))
     for item in parameters:
         if role_of(item["name"]):
@@ -166,12 +171,14 @@ def publishable(
     list of str
         A sentence on each kind of finding that was left out.
     """
-    kept, n_reviewers, n_few = [], 0, 0
+    kept, n_reviewers, n_teams, n_few = [], 0, 0, 0
     for record in findings:
         segment = record.get("segment") or {}
         is_verdict = record.get("kind") == "verdict"
         if any(role_of(name) == "reviewer" for name in segment) and not is_verdict:
             n_reviewers += 1
+        elif any(mask.is_small_team(*pair) for pair in segment.items()) and not is_verdict:
+            n_teams += 1
         elif segment and 0 < int(record.get("n_obs") or 0) < SMALLEST_CELL and not is_verdict:
             n_few += 1
         else:
@@ -179,6 +186,8 @@ def publishable(
     said = []
     if n_reviewers:
         said.append(f"{wording.plural(n_reviewers, 'finding')} about single reviewers: not shown.")
+    if n_teams:
+        said.append(f"{wording.plural(n_teams, 'finding')} about teams of under 10: not shown.")
     if n_few:
         said.append(f"{wording.plural(n_few, 'finding')} on fewer than 10 cases: not shown.")
     return kept, said
@@ -219,7 +228,12 @@ class _Reader:
             "ruled_out": [text for text in doubts if text not in caveats],
             "timeline": timeline,
             "steps": self._steps(told["actions"]["sentences"]),
-            "limits": [*limits, *(text for text in doubts if text in caveats), *self.left_out],
+            "limits": [
+                *limits,
+                *(text for text in doubts if text in caveats),
+                *self.left_out,
+                *self._unsized(table),
+            ],
             "methods": methods,
             "data": data,
             "further": further,
@@ -243,6 +257,16 @@ class _Reader:
             (p.content for p in parts if p.kind == "prose" and p.heading == "Question"), ""
         )
         return contents.within_text(contents.prose(asked), self.mask) if asked else ""
+
+    def _unsized(self, table: str | None) -> list[str]:
+        """Say of which teams the page tells without knowing that they are ten people or more."""
+        told = {name for item in self.findings for name in item.segment or ()}
+        told |= {name for name in self.mask.unsized_teams if f">{escape(name)}<" in (table or "")}
+        names = [wording.name(name) for name in self.mask.unsized_teams if name in told]
+        if not names:
+            return []
+        each = " and ".join(names)
+        return [f"How many people are in each {each} is not known here, so 10 was not checked."]
 
     def _steps(self, actions: Sequence[str]) -> tuple[Step, ...]:
         return plan(self.findings, actions)
@@ -366,7 +390,15 @@ def _plain_part(part: Part, mask: Mask) -> str:
         words = escape(mask.text(part.words.strip()) or "Picture")
         return f'<figure><img src="{part.content}" alt="{words}"></figure>'
     style = ' class="trouble"' if part.kind == "trouble" else ""
-    lines = [wording.visible(line, longest=400) for line in mask.text(part.content).splitlines()]
+    given = part.content.splitlines()
+    # Cut before masking, so that a flood takes no time, but far beyond what is shown of a line.
+    text = "\n".join(line[:_LONGEST_LINE] for line in given[:_MOST_LINES])
+    lines = [
+        wording.visible(line, longest=_SHOWN_OF_A_LINE) for line in mask.text(text).split("\n")
+    ]
+    if len(given) > _MOST_LINES:
+        more = wording.plural(len(given) - _MOST_LINES, "further line")
+        lines.append(f"… {more}: see notebook.ipynb")
     return f'<pre{style} tabindex="0">{escape(chr(10).join(lines))}</pre>'
 
 
