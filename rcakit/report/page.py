@@ -47,6 +47,7 @@ _SECTIONS: Mapping[str, Callable[[Sequence[Finding]], sections.Section]] = {
     "actions": sections.actions,
     "limits": sections.limits,
 }
+_EXAMPLES = "examples"
 _METHOD = "Method: "
 # Headings whose tables the page has places for, or that show no evidence.
 _PLACED = frozenset(
@@ -225,6 +226,7 @@ class _Reader:
             "impact": impact,
             "figures": charts,
             "table": table,
+            "examples": self._examples(carried.get(_EXAMPLES)),
             "ruled_out": [text for text in doubts if text not in caveats],
             "timeline": timeline,
             "steps": self._steps(told["actions"]["sentences"]),
@@ -244,6 +246,10 @@ class _Reader:
             "other": "The analyst's page, with the code, is analyst.html beside this file.",
         }
         return _document("page.html.j2", contents=_reader_contents(bool(timeline)), **context)
+
+    def _examples(self, carried: Mapping[str, Any] | None) -> str:
+        """Show the references of example cases where the run was asked for them."""
+        return _Safe(_section_html(carried, self.mask)) if carried and carried["rows"] else ""
 
     def _section(self, name: str, carried: Mapping[str, Any] | None) -> dict[str, Any]:
         """Take a section as the notebook showed it, or compose it from the findings."""
@@ -291,7 +297,7 @@ class _Reader:
                 (charts if is_first else further).append(_Safe(figure.to_html(note=note)))
                 note = ""
             elif part.kind in {"html", "text", "picture"} or _has_no_place(part):
-                shown, is_table = self._shown(part)
+                shown, is_table = self._shown(part, note)
                 if part.heading == "Data":
                     data.append(_Safe(shown))
                 elif table is None and is_table and is_wanted:
@@ -300,7 +306,7 @@ class _Reader:
                     further.append(_Safe(shown))
         return charts, table, data, further
 
-    def _shown(self, part: Part) -> tuple[str, bool]:
+    def _shown(self, part: Part, note: str) -> tuple[str, bool]:
         if part.kind == "section":
             said = _section_html(part.content, self.mask, part.heading)
             return said, bool(part.content["rows"]) and part.heading not in _PLACED
@@ -309,20 +315,26 @@ class _Reader:
         table, before = read_table(part.content)
         if table is None:
             return contents.within_text(part.content, self.mask), False
-        message = self._message(self.mask.text(before)) if part.heading != "Data" else before
+        message = self._message(self.mask.text(before), note) if part.heading != "Data" else before
         table = Table(table.headings, table.rows, message or part.heading)
-        return table.masked(self.mask).joined().to_html(), part.heading not in _PLACED
+        shown = table.masked(self.mask).joined().of_a_reader()
+        return shown.to_html(), part.heading not in _PLACED
 
-    def _message(self, before: str) -> str:
-        """Choose the one claim that a table supports: the first that is not the verdict."""
+    def _message(self, before: str, note: str) -> str:
+        """Choose the one claim that a table supports: the first that is not the verdict.
+
+        A table that supports the verdict alone is headed by the prose above it: the sentence of the
+        answer says nothing new a third time.
+        """
         claims = [item.claim for item in self.findings if item.claim and item.claim in before]
         verdicts = {item.claim for item in self.findings if item.kind == "verdict"}
-        return next((claim for claim in claims if claim not in verdicts), before)
+        own = next((claim for claim in claims if claim not in verdicts), None)
+        return own or (note if claims and note else before)
 
 
 def _has_no_place(part: Part) -> bool:
     """Tell a section of a playbook's own from those that the page has places for."""
-    return part.kind == "section" and part.content["name"] not in _SECTIONS
+    return part.kind == "section" and part.content["name"] not in {*_SECTIONS, _EXAMPLES}
 
 
 def _impact(section: Mapping[str, Any], mask: Mask) -> tuple[dict[str, str] | None, Any]:

@@ -14,12 +14,14 @@ from rcakit.report.privacy import Mask, role_of, small_rows, without_few
 __all__ = ["Table", "read_table"]
 
 _NUMBER = re.compile(
-    r"[+\u2212-]?\d[\d\u202f]*(?:\.\d+)?(?:e[+-]?\d+)?(?:\u202f?%)?|∞|infinite|unknown"
+    r"[+\u2212-]?\d[\d\u202f]*(?:\.\d+)?(?:e[+-]?\d+)?(?:\u202f?(?:%|points))?|∞|infinite|unknown"
 )
 _BOUNDS = (" ci lower", " ci upper")
 _SHARES = re.compile(r"share.*|.* share|completeness|.* rate")
 _SUPPRESSED = "–"
 _MOST_ROWS = 1000
+_FOR_ANALYSTS = frozenset({"pvalue", "qvalue", "e value", "method", "n clusters"})
+_WIDE = 7  # so many columns are written smaller
 _TYPES = frozenset({"str", "bool", "date", "time", "cat", "enum", "null", "binary", "object"})
 _TYPE = re.compile(r"[iuf]\d{1,3}|(?:datetime|duration|decimal|list|struct|array)\[.*\]")
 
@@ -131,6 +133,15 @@ class Table:
             rows=tuple(tuple(row[i] for i in filled) for row in rows),
         )
 
+    def of_a_reader(self) -> "Table":
+        """Leave out what only an analyst reads, and say headings in plain words."""
+        kept = [i for i, name in enumerate(self.headings) if name not in _FOR_ANALYSTS]
+        return replace(
+            self,
+            headings=tuple(_heading(self.headings[i]) for i in kept),
+            rows=tuple(tuple(row[i] for i in kept) for row in self.rows),
+        )
+
     def _with_interval(self, name: str, bounds: Sequence[str]) -> "Table":
         lower, upper = (self.headings.index(bound) for bound in bounds)
         headings = list(self.headings)
@@ -162,9 +173,10 @@ class Table:
         )
         body = "".join(f"<tr>{self._cells(row, numeric)}</tr>" for row in self.rows)
         label = escape(self.message or "Table")
+        wide = ' class="wide"' if len(self.headings) >= _WIDE else ""
         return (
             f'{said}<div class="scroll" role="region" tabindex="0" aria-label="{label}">'
-            f'<table aria-label="{label}"><thead><tr>{head}</tr></thead>'
+            f'<table{wide} aria-label="{label}"><thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>{notes}"
         )
 
@@ -250,6 +262,12 @@ class _Reader(HTMLParser):
             self.before += data
         elif self._state == "inside" and self._is_cell:
             self.rows[-1][-1] += data
+
+
+def _heading(name: str) -> str:
+    """Say a heading in plain words: ``is possible`` becomes ``possible``, ``n obs`` ``cases``."""
+    said = name.removeprefix("is ").replace("rel effect", "relative effect")
+    return "cases" if said == "n obs" else said
 
 
 def _is_number(cell: str) -> bool:
