@@ -168,7 +168,7 @@ def with_personal(runs: Iterable[Mapping[str, Any]], out: str | Path) -> list[di
 
 def _row(run: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
     """Return what the list shows of a run, under short names: there may be thousands."""
-    said = run.get("answer") or _reason(run)
+    said = str(run.get("answer") or _reason(run)).partition("\n")[0]
     status = _said(run.get("status"), mask)
     path = str(run.get("path") or "")
     return {

@@ -347,10 +347,11 @@ def _impact(section: Mapping[str, Any], mask: Mask) -> tuple[dict[str, str] | No
     if len(columns) < 4:
         return None, table
     first = rows[0]
+    is_counted = first[2] == "counted"
     headline = {
         "number": first[1],
-        "unit": f"{first[3]} ({first[0]})",
-        "range": f"{columns[2]}: {first[2]}",
+        "unit": first[3] if first[0] == first[3] else f"{first[3]} ({first[0]})",
+        "range": "counted, not estimated" if is_counted else f"{columns[2]}: {first[2]}",
     }
     return headline, table if len(rows) > 1 else None
 
@@ -441,7 +442,7 @@ def _parameters(parameters: Sequence[Mapping[str, str]], mask: Mask) -> Any:
     rows = tuple(
         (
             item["name"],
-            wording.visible(mask.text(mask.value(item["value"], _naming(item))), longest=120),
+            wording.visible(mask.text(mask.value(item["value"], _naming(item, mask))), longest=120),
             wording.visible(item["meaning"], longest=400),
         )
         for item in parameters
@@ -449,8 +450,9 @@ def _parameters(parameters: Sequence[Mapping[str, str]], mask: Mask) -> Any:
     return _Safe(Table(("parameter", "value", "meaning"), rows).to_html()) if rows else ""
 
 
-def _naming(item: Mapping[str, str]) -> str | None:
-    is_set = item["value"] not in {"None", "", "[]"}
+def _naming(item: Mapping[str, str], mask: Mask) -> str | None:
+    """Say whose names a parameter gives; one that names a column, or nothing, gives none."""
+    is_set = item["value"] not in {"None", "", "[]", *mask.columns}
     return item["name"] if role_of(item["name"]) and is_set else None
 
 

@@ -166,6 +166,7 @@ class Mask:
         self._phrases: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
         self._small_teams: dict[str, frozenset[str]] = {}
+        self.columns: frozenset[str] = frozenset()
         self.unsized_teams: tuple[str, ...] = ()
         self.originals: dict[str, str] = {}
 
@@ -190,6 +191,8 @@ class Mask:
                 self.learn(column, item)
             return
         if value is None or isinstance(value, bool | Mapping) or _is_measure(column, value):
+            return
+        if value in self.columns:  # a parameter that says which column it is
             return
         shown = self.pseudonym(column, value)
         for text in _written(value):
@@ -218,6 +221,7 @@ class Mask:
 
     def take(self, told: Mapping[str, Any]) -> None:
         """Take note of what the data said of themselves: see `rcakit.runner.personal.found`."""
+        self.columns |= frozenset(told.get("columns", ()))
         for column, values in told.get("values", {}).items():
             self.learn(column, values)
         for column, teams in told.get("small_teams", {}).items():

@@ -28,7 +28,7 @@ _MOST_TEXTS = 2000
 
 
 def found(
-    values: Mapping[str, Any],
+    parameters: Mapping[str, Any],
     notebook: "nbformat.NotebookNode",
     findings: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
@@ -36,8 +36,8 @@ def found(
 
     Parameters
     ----------
-    values
-        Checked parameters; those that name a file that rcakit can read are tables.
+    parameters
+        Checked values by name; those that name a file that rcakit can read are tables.
     notebook
         Executed notebook.
     findings
@@ -46,19 +46,22 @@ def found(
     Returns
     -------
     dict
-        ``values`` (column to values that stand in the outputs), ``small_teams`` (column to teams of
-        fewer than 10 people) and ``unsized_teams`` (columns of teams whose people nobody counts).
+        ``columns`` (of all tables), ``values`` (column to values that stand in the outputs),
+        ``small_teams`` (column to teams of fewer than 10 people) and ``unsized_teams`` (columns of
+        teams whose people nobody counts).
     """
     told: dict[str, set[str]] = {}
     small: dict[str, set[str]] = {}
     sized: set[str] = set()
     teams: set[str] = set()
+    known: set[str] = set()
     shown = None
-    for table in _tables(values):
+    for table in _tables(parameters):
         if shown is None:
             shown = _Shown(notebook, findings)
         columns = frames.columns(table)
-        for column, name in _named(columns, values):
+        known.update(columns)
+        for column, name in _named(columns, parameters):
             told.setdefault(name, set()).update(shown.of(_distinct(table, column), name))
         for team in filter(is_team, columns):
             teams.add(team)
@@ -67,8 +70,9 @@ def found(
                 sized.add(team)
                 small.setdefault(team, set()).update(_small(table, team, person))
     return {
-        "values": {name: sorted(known) for name, known in told.items() if known},
-        "small_teams": {name: sorted(known) for name, known in small.items() if known},
+        "columns": sorted(known),
+        "values": {name: sorted(values) for name, values in told.items() if values},
+        "small_teams": {name: sorted(names) for name, names in small.items() if names},
         "unsized_teams": sorted(teams - sized),
     }
 

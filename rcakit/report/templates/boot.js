@@ -121,6 +121,8 @@
   };
   // Text first; then the charts that are in view; then, between the reader's own doings, the rest.
   const start = async () => {
+    // `rcakit pdf` prints this address: what is collapsed is drawn as well.
+    if (location.hash === "#paper") for (const details of document.querySelectorAll("details:not(.data)")) details.open = true;
     const figures = [...document.querySelectorAll("figure.chart")].filter((figure) => !isClosed(figure));
     const [seen, below] = [figures.filter(isInView), figures.filter((figure) => !isInView(figure))];
     listen();
