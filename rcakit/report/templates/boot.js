@@ -109,10 +109,10 @@
   const isClosed = (figure) => figure.closest("details:not([open])") !== null;
   const idle = () =>
     new Promise((go) => (window.requestIdleCallback ? requestIdleCallback(go, { timeout: 200 }) : setTimeout(go)));
-  const isInView = (figure) => figure.getBoundingClientRect().top < window.innerHeight;
-  const loaded = async () => {
+  const isInView = (figure) => figure.querySelector(".drawing").getBoundingClientRect().top < window.innerHeight;
+  const loaded = async (text) => {
     const library = document.createElement("script");
-    library.textContent = await unpacked();
+    library.textContent = await text;
     document.head.append(library);
   };
   const answers = () => {
@@ -127,8 +127,9 @@
     const [seen, below] = [figures.filter(isInView), figures.filter((figure) => !isInView(figure))];
     listen();
     if (seen.length === 0) answers();
+    const text = unpacked(); // in a thread of its own, while the page is painted
     await idle();
-    await loaded();
+    await loaded(text);
     for (const figure of seen) await draw(figure);
     if (seen.length > 0) answers();
     for (const figure of below) {
