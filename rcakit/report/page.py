@@ -417,8 +417,10 @@ def _plain_part(part: Part, mask: Mask) -> str:
 
 def _highlighted(code: str) -> str:
     from pygments import highlight  # type: ignore[import-untyped]
-    from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
-    from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
+    from pygments.formatters.html import HtmlFormatter  # type: ignore[import-untyped]
+
+    # Not from pygments.lexers: that module replaces itself, and of two threads one finds it half made.
+    from pygments.lexers.python import PythonLexer  # type: ignore[import-untyped]
 
     if not code.strip():
         return ""
