@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: help demo test check notebooks docs bench calibrate samples lock clean
+.PHONY: help demo test check notebooks playbooks docs bench calibrate samples lock clean
 
 help:  ## Say what each word does
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ check: .venv/.dev  ## Format, lint, types, layers, spelling, notebooks without o
 notebooks: .venv/.dev  ## Compare the tutorials with a fresh run
 	$(BIN)/python -m pytest --nbval --nbval-sanitize-with rcakit/nbval_sanitiser.cfg -p no:xdist -o addopts="" notebooks
 
+playbooks: .venv/.dev  ## Run the shipped playbooks over the scenarios that they declare
+	$(BIN)/python -m benchmarks.playbook_scenarios
+
 docs: .venv/.dev  ## Build the documentation into docs/_build
 	$(BIN)/sphinx-build --quiet --fail-on-warning docs docs/_build
 
@@ -69,6 +72,7 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python benchmarks/rings_speed.py > benchmarks/results/rings_speed.md
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.batch_kill
+	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.experiments_reference
 	$(BIN)/python -m benchmarks.experiments_verdicts
 	$(BIN)/python -m benchmarks.experiments_speed

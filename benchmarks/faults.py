@@ -2,9 +2,10 @@
 
 Run with ``python -m benchmarks.faults``; it needs Linux, and root for the faults of memory (a memory
 cgroup) and of the full disk (a small tmpfs). Each trial is a process of its own, forked from one
-that has everything imported. Trials are kept in benchmarks/results/faults.jsonl, and the table in
-benchmarks/results/faults.md is made from them. ``python -m benchmarks.faults --more 5 kill disk``
-adds five trials of these faults to what is kept.
+that has everything imported. Trials are kept in benchmarks/results/faults.jsonl with a hash of the
+runner's source, and the table in benchmarks/results/faults.md is made from those of the present
+source. The same command takes up what was cut off; ``python -m benchmarks.faults kill disk`` makes
+the trials of these faults alone.
 """
 
 import hashlib
@@ -22,6 +23,8 @@ from collections import Counter
 from pathlib import Path
 
 import nbformat
+
+import rcakit
 
 TRIALS = 20
 LANES = 2
@@ -43,6 +46,8 @@ if fault == "endless":
         pass
 if fault == "kernel":
     os.kill(os.getpid(), signal.SIGKILL)
+if fault == "leave":
+    raise SystemExit
 if fault == "memory":
     kept = [b"x" * 50_000_000 for _ in range(60)]
 if fault == "disk":
@@ -55,6 +60,7 @@ if fault == "moment":
 # Fault: what rcakit must say (exit code, status in the ledger).
 FAULTS = {
     "error": ("a cell raises", 1, "failed"),
+    "leave": ("a cell leaves by `sys.exit()`", 1, "failed"),
     "endless": ("a cell never ends (deadline 3 s)", 3, "timeout"),
     "kernel": ("kernel killed by `kill -9`", 4, "killed"),
     "memory": ("kernel out of memory (cgroup)", 4, "killed"),
@@ -284,7 +290,7 @@ def lane(number, fault, trials, path, prior, base, sink):
     """Run some of the trials of one fault, one after the other."""
     for trial in trials:
         rng = random.Random(f"{fault}-{trial}")  # noqa: S311
-        for tool in ("rcakit", "papermill") if trial % 2 == 0 else ("rcakit",):
+        for tool in ("rcakit", "papermill"):
             home = base / f"{fault}-{number}-{trial}-{tool}"
             home.mkdir()
             if tool == "rcakit":
@@ -292,7 +298,8 @@ def lane(number, fault, trials, path, prior, base, sink):
             else:
                 found = papermill_trial(fault, path, home, rng)
             with sink.open("a") as file:
-                file.write(json.dumps({"fault": fault, "tool": tool, **found}) + "\n")
+                told = {"fault": fault, "tool": tool, "code": source(), "trial": trial}
+                file.write(json.dumps({**told, **found}) + "\n")
             shutil.rmtree(home, ignore_errors=True)
 
 
@@ -346,8 +353,16 @@ def row(fault, found):
     }
 
 
-def main(faults, n_trials):
-    """Measure, keep, and write the table."""
+def source():
+    """Return a hash of the source that the trials are about."""
+    home = Path(rcakit.__file__).parent
+    files = [*sorted((home / "runner").glob("*.py")), home / "kernels.py", home / "ledger.py"]
+    text = b"".join(file.read_bytes() for file in [*files, home / "redaction.py"])
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+def main(faults):
+    """Measure what is missing, keep it, and write the table."""
     import papermill
     import papermill.cli
 
@@ -355,28 +370,29 @@ def main(faults, n_trials):
     import rcakit.report
     import rcakit.runner
 
-    del papermill, rcakit
+    del papermill
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     base, sink = Path(tempfile.mkdtemp(prefix="rcakit-faults-")), RESULTS / "faults.jsonl"
+    sink.write_text("".join(json.dumps(item) + "\n" for item in kept(sink)))
     path, prior = book(base), base / "prior"
-    from rcakit import cli
-
+    cli = rcakit.cli
     code = ended(
         start(lambda: cli.main(["run", str(path), "--out", str(prior)]), base / "prior-run")
     )
     assert code == 0, (base / "prior-run.log").read_text()
     for fault in faults:
-        done = sum(item["tool"] == "rcakit" for item in kept(sink, fault))
-        measure(fault, range(done, done + n_trials), path, prior, base, sink)
+        done = {item["trial"] for item in kept(sink, fault) if item["tool"] == "papermill"}
+        measure(fault, [n for n in range(TRIALS) if n not in done], path, prior, base, sink)
+        write([row(f, [i for i in kept(sink) if i["fault"] == f]) for f in FAULTS if kept(sink, f)])
     shutil.rmtree(base, ignore_errors=True)
-    write([row(f, [i for i in kept(sink) if i["fault"] == f]) for f in FAULTS if kept(sink, f)])
 
 
 def kept(sink, fault=None):
-    """Return the trials that are kept."""
+    """Return the trials of the present source that are kept."""
     lines = sink.read_text().splitlines() if sink.exists() else []
     found = [json.loads(line) for line in lines]
-    return [item for item in found if fault in {None, item["fault"]}]
+    present = source()
+    return [i for i in found if i.get("code") == present and fault in {None, i["fault"]}]
 
 
 def write(known):
@@ -392,12 +408,8 @@ def write(known):
     lines += ["| " + " | ".join(str(item[c]) for c in columns) + " |" for item in known]
     text = "\n".join(lines) + "\n"
     (RESULTS / "faults.md").write_text(text)
-    print(text)
+    print(text, flush=True)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--more"]:
-        main(sys.argv[3:] or list(FAULTS), int(sys.argv[2]))
-    else:
-        (RESULTS / "faults.jsonl").unlink(missing_ok=True)
-        main(sys.argv[1:] or list(FAULTS), TRIALS)
+    main(sys.argv[1:] or list(FAULTS))

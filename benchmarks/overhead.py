@@ -1,8 +1,8 @@
 """What does a run cost beyond papermill? CPU medians on a playbook that does nothing.
 
-Run with ``python -m benchmarks.overhead LEAN FULL``: two environments with rcakit and papermill,
-the second with jupyterlab too, both compiled (``make`` does so). It writes
-benchmarks/results/overhead.md.
+Run with ``python -m benchmarks.overhead``: it makes two environments with uv from the lock files,
+the second with jupyterlab too, compiled as ``make`` does; ``python -m benchmarks.overhead LEAN FULL``
+takes two that exist. It writes benchmarks/results/overhead.md.
 """
 
 import os
@@ -16,7 +16,23 @@ from pathlib import Path
 import nbformat
 
 RUNS = 5
+ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
+
+
+def made(base):
+    """Make the lean and the full environment from the lock files; return their folders."""
+    uv = [Path(sys.executable).with_name("uv"), "pip", "install", "--quiet"]
+    locks = {"lean": ["requirements.lock"], "full": ["requirements.lock", "requirements-dev.lock"]}
+    for name, files in locks.items():
+        folder = base / name
+        subprocess.run([uv[0], "venv", "--quiet", folder], check=True)
+        into = ["--python", folder / "bin" / "python"]
+        for file in files:
+            words = ["--compile-bytecode", "--require-hashes", "-r", ROOT / file]
+            subprocess.run([*uv, *into, *words], check=True)
+        subprocess.run([*uv, *into, "--compile-bytecode", "--no-deps", ROOT], check=True)
+    return [base / name for name in locks]
 
 
 def write_book(folder):
@@ -61,13 +77,14 @@ def main(environments):
         "# Overhead",
         "",
         f"CPU seconds of whole process trees, median of {RUNS} runs in turn on an empty playbook.",
-        "By `python -m benchmarks.overhead LEAN FULL`.",
+        "By `python -m benchmarks.overhead`.",
         "",
         "| environment | rcakit run | papermill | ratio | bar |",
         "|---|---|---|---|---|",
     ]
     with tempfile.TemporaryDirectory() as base:
         book = write_book(Path(base))
+        environments = environments or made(Path(base))
         for name, bar, environment in zip(
             ("lean", "with jupyterlab"), (1.2, 0.6), environments, strict=True
         ):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import table
 
-ROUNDS = 3
+ROUNDS = 5
 N_RUNS = 5000
 PLAYBOOKS = ("metric_spike", "quality_drop", "abuse_rings", "weekly_review", "appeals_overturn")
 CHART = "application/vnd.rcakit.vegalite+json"

@@ -38,7 +38,27 @@ _notify_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Says 130 to whoever interrupts, at whatever moment: click would say 1, which means failed."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command; a request to terminate counts as an interrupt."""
+        import signal
+        import threading
+
+        is_main = threading.current_thread() is threading.main_thread()  # no other may
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler) if is_main else None
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("cancelled", err=True)
+            sys.exit(EXIT_CODES["cancelled"])
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGTERM, before)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="rcakit")
 def main() -> None:
     """Find out what made a Trust & Safety number move, and write the page about it.
@@ -326,12 +346,12 @@ def reveal(run: str, pseudonyms: tuple[str, ...], out: str) -> None:
 def gallery(out: str) -> None:
     """Write index.html over all runs: search, filters, last states, findings through time."""
     from rcakit.ledger import open_ledger
-    from rcakit.report.gallery import by_run, read_runs, write_gallery
+    from rcakit.report.gallery import by_run, read_runs, with_personal, write_gallery
     from rcakit.report.gallery import gallery as made
 
     with _refusing():
         with open_ledger(out, create=False) as ledger:
-            runs = ledger.runs()
+            runs = with_personal(ledger.runs(), out)
             findings = by_run(ledger.findings())
         if not runs:  # a share of reports without their ledger
             runs, findings = read_runs(out)

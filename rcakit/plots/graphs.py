@@ -74,7 +74,7 @@ def node_link(graph: "nx.Graph", *, title: str) -> "alt.TopLevelMixin":
             y2="y2:Q",
             strokeWidth=alt.StrokeWidth("weight:Q", scale=alt.Scale(range=[0.4, 3]), legend=None),
             opacity=alt.value(0.45 if len(links) < 4 * _MOST_NODES else 0.15),
-            tooltip=["weight:Q", "shared:N"],
+            tooltip=["weight:Q", "shared:N" if links and "shared" in links[0] else "type:N"],
         )
     )
     points = (
@@ -188,9 +188,11 @@ def _link(
     place: Mapping[Any, tuple[float, float]], first: Any, second: Any, values: Mapping[str, Any]
 ) -> dict[str, Any]:
     (x, y), (x2, y2) = place[first], place[second]
-    shared = wording.visible(values.get("evidence", second[0]), longest=120)
+    # What accounts share names them; the type of an attribute is nobody's, and is not masked.
+    name = "shared" if "evidence" in values else "type"
+    told = wording.visible(values.get("evidence", second[0]), longest=120)
     weight = round(float(values["weight"]), 3)
-    return {"x": x, "y": y, "x2": x2, "y2": y2, "weight": weight, "shared": shared}
+    return {"x": x, "y": y, "x2": x2, "y2": y2, "weight": weight, name: told}
 
 
 def _node(

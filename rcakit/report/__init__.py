@@ -1,6 +1,7 @@
 """Findings to page: what a playbook shows and publishes, and how the reader's page is made."""
 
 from rcakit.report.answer import Answer, compose
+from rcakit.report.examples import examples
 from rcakit.report.page import analyst_page, page
 from rcakit.report.publishing import (
     FINDINGS_MIME,
@@ -23,6 +24,7 @@ __all__ = [
     "collect",
     "compose",
     "doubts",
+    "examples",
     "impact",
     "limits",
     "mask",

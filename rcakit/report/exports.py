@@ -189,8 +189,8 @@ def reveal(folder: str | Path, pseudonyms: Sequence[str]) -> dict[str, str]:
     ParameterError
         A pseudonym is not one of this run.
     """
-    records, _, notebook = _read(Path(folder))
-    known = run_mask(notebook, records).originals
+    records, run, notebook = _read(Path(folder))
+    known = run_mask(notebook, records, run=run).originals
     unknown = [shown for shown in pseudonyms if shown not in known]
     if unknown:
         raise ParameterError(
@@ -209,7 +209,7 @@ def schema() -> dict[str, Any]:
 def _published(folder: Path) -> tuple[list[Finding], dict[str, Any]]:
     """Read a run, and keep of its findings what may leave."""
     records, run, notebook = _read(folder)
-    findings, _ = publishable(records, run_mask(notebook, records))
+    findings, _ = publishable(records, run_mask(notebook, records, run=run))
     return findings, run
 
 

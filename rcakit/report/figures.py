@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from rcakit.report.privacy import Mask, role_of, small_rows
+from rcakit.report.privacy import Mask, role_of, small_rows, without_few
 
 __all__ = ["Figure", "inert_json", "learn", "personal_fields", "read_figure"]
 
@@ -23,6 +23,7 @@ _BUILT_IN = frozenset(
 )  # fmt: skip
 # Vega-Lite writes titles into expressions and escapes neither a backslash nor the end of a line.
 _QUOTES = {ord('"'): "″", ord("\\"): "⧵", ord("\n"): " ", ord("\t"): " "}
+_AXIS_HEIGHT = 40  # of labels and title below the marks
 _FEW = "Groups of fewer than 10 are not drawn, nor is the next smallest where a total would tell."
 
 
@@ -61,7 +62,8 @@ class Figure:
         fits = " data-fit" if _fits(self.specification) else ""
         return (
             f'<figure class="chart"{fits}>{head}'
-            f'<div class="drawing" role="img" aria-label="{escape(self.message)}"></div>'
+            f'<div class="drawing" style="min-height:{_height(self.specification)}px" role="img"'
+            f' aria-label="{escape(self.message)}"></div>'
             f'<script type="application/json">{inert_json(self.specification)}</script>{below}'
             f'<details class="data"><summary>Data of this chart</summary></details></figure>'
         )
@@ -118,9 +120,18 @@ def _masked(specification: Mapping[str, Any], mask: Mask) -> tuple[dict[str, Any
         _, few = small_rows(rows)
         if few:
             rows[:] = [row for i, row in enumerate(rows) if i not in few]
-            notes = (_FEW,)
+            notes = (*notes, _FEW)
+        rows[:], said = without_few(rows, [_is_of_small_team(row, mask) for row in rows])
+        notes = (*notes, *said)
         rows[:] = mask.value(rows)
-    return _words_masked(copy, mask), notes
+    return _words_masked(copy, mask), tuple(dict.fromkeys(notes))
+
+
+def _is_of_small_team(row: Mapping[str, Any], mask: Mask) -> bool:
+    return any(
+        mask.is_small_team(name, value) or (isinstance(value, str) and mask.names_small_team(value))
+        for name, value in row.items()
+    )
 
 
 def _words_masked(node: Any, mask: Mask, key: str = "") -> Any:
@@ -164,6 +175,18 @@ def _words(title: Any) -> tuple[str, str]:
 
 def _joined(text: Any) -> str:
     return " ".join(str(line) for line in text) if isinstance(text, list) else str(text)
+
+
+def _height(specification: Mapping[str, Any]) -> int:
+    """Estimate how high a chart will be: its place is kept, so that nothing below it moves."""
+    parts = specification.get("vconcat")
+    if isinstance(parts, list):
+        return sum(_height(part) for part in parts if isinstance(part, Mapping))
+    rows = specification.get("hconcat") or specification.get("concat")
+    if isinstance(rows, list):
+        return max((_height(part) for part in rows if isinstance(part, Mapping)), default=0)
+    given = specification.get("height")
+    return min(int(given), 2000) + _AXIS_HEIGHT if isinstance(given, int | float) else 0
 
 
 def _fits(specification: Mapping[str, Any]) -> bool:

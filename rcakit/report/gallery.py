@@ -18,7 +18,7 @@ from rcakit.report.figures import inert_json
 from rcakit.report.page import render
 from rcakit.report.privacy import Mask, role_of
 
-__all__ = ["by_run", "gallery", "read_runs", "write_gallery"]
+__all__ = ["by_run", "gallery", "read_runs", "with_personal", "write_gallery"]
 
 _TOLD = frozenset({"driver", "effect", "difference", "concentration", "measurement", "verdict"})
 _LONGEST_ANSWER = 240
@@ -37,7 +37,8 @@ def gallery(
     runs
         Rows with ``run_id``, ``playbook``, ``status``, ``started_at``, ``seconds``, ``parameters``
         (mapping or JSON), ``verdict``, ``strength``, ``answer``, ``path`` (of the folder, relative
-        to the gallery) and ``error``; what is unknown may be missing or None.
+        to the gallery), ``error`` and ``personal`` (what the data said of ids and teams); what is
+        unknown may be missing or None.
     findings
         For each run its findings: rows with ``kind``, ``claim``, ``estimate``, ``ci_lower``,
         ``ci_upper``, ``unit``, ``n_obs``, ``strength`` and ``segment``.
@@ -143,12 +144,31 @@ def _mask(
             mask.read(_decoded(item.get("segment")) or {})
     for run in runs:
         mask.read(_decoded(run.get("parameters")) or {})
+        mask.take(run.get("personal") or {})
     return mask
+
+
+def with_personal(runs: Iterable[Mapping[str, Any]], out: str | Path) -> list[dict[str, Any]]:
+    """Add to rows of a ledger what the data said of ids and teams, from the folders of the runs.
+
+    Parameters
+    ----------
+    runs
+        Rows with ``path`` and ``status``.
+    out
+        Folder of the reports.
+    """
+    told = []
+    for run in runs:
+        is_kept = run.get("status") == "ok" and run.get("path")
+        record = _read_json(Path(out) / str(run["path"]) / "run.json") if is_kept else None
+        told.append({**run, "personal": (record or {}).get("personal")})
+    return told
 
 
 def _row(run: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
     """Return what the list shows of a run, under short names: there may be thousands."""
-    said = run.get("answer") or run.get("error") or ""
+    said = str(run.get("answer") or _reason(run)).partition("\n")[0]
     status = _said(run.get("status"), mask)
     path = str(run.get("path") or "")
     return {
@@ -183,7 +203,7 @@ def _stories(
     told: dict[tuple[str, str, str], dict[str, Any]] = {}
     for run in reversed(runs):  # oldest first
         for item in findings.get(str(run["run_id"]), ()):
-            if item.get("kind") not in _TOLD or not _is_publishable(item):
+            if item.get("kind") not in _TOLD or not _is_publishable(item, mask):
                 continue
             segment = _decoded(item.get("segment")) or {}
             what = wording.segment(segment) if segment else str(item.get("unit") or "")
@@ -209,10 +229,19 @@ def _stories(
     return ranked[:_MOST_STORIES]
 
 
-def _is_publishable(item: Mapping[str, Any]) -> bool:
+def _is_publishable(item: Mapping[str, Any], mask: Mask) -> bool:
     segment = _decoded(item.get("segment")) or {}
     is_few = bool(segment) and 0 < int(item.get("n_obs") or 0) < SMALLEST_CELL
+    is_few |= any(mask.is_small_team(*pair) for pair in segment.items())
     return not is_few and not any(role_of(name) == "reviewer" for name in segment)
+
+
+def _reason(run: Mapping[str, Any]) -> str:
+    """Say why a run failed; what a library said of its data may name somebody, and stays inside."""
+    error = str(run.get("error") or "")
+    what, separator, _ = error.partition(": ")
+    is_foreign = error.startswith(("a cell raised ", "the report could not be made"))
+    return f"{what}: see its notebook" if separator and is_foreign else error
 
 
 def _states(

@@ -36,6 +36,9 @@ __all__ = ["analyst_page", "page", "publishable", "render", "run_mask"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_CHARTS = 3
+_MOST_LINES = 1000
+_LONGEST_LINE = 20_000
+_SHOWN_OF_A_LINE = 400
 _EVIDENCE = "evidence"  # the tag of a cell whose chart or table must be on the reader's page
 _SECTIONS: Mapping[str, Callable[[Sequence[Finding]], sections.Section]] = {
     "impact": sections.impact,
@@ -44,6 +47,7 @@ _SECTIONS: Mapping[str, Callable[[Sequence[Finding]], sections.Section]] = {
     "actions": sections.actions,
     "limits": sections.limits,
 }
+_EXAMPLES = "examples"
 _METHOD = "Method: "
 # Headings whose tables the page has places for, or that show no evidence.
 _PLACED = frozenset(
@@ -71,7 +75,7 @@ def page(
         What it published, as records.
     run
         ``run_id``, ``playbook``, ``status``, ``started_at``, ``finished_at``, ``versions`` and
-        ``data_fingerprint``.
+        ``data_fingerprint``; ``personal``, what the data said of ids and teams, where it is known.
     parameters
         One mapping per parameter: ``name``, ``value``, ``meaning``.
 
@@ -86,7 +90,7 @@ def page(
     ruled out, timeline, what to do, limits, method. The first charts and the first table of the
     notebook are the evidence, unless cells are tagged ``evidence``; the rest is in the method.
     """
-    mask = run_mask(notebook, findings, parameters)
+    mask = run_mask(notebook, findings, parameters, run)
     shown, left_out = publishable(findings, mask)
     return _Reader(notebook, shown, left_out, mask).render(run, parameters)
 
@@ -105,7 +109,7 @@ def analyst_page(
     notebook, findings, run, parameters
         As for `page`; a failed run has a page too, with its traceback.
     """
-    mask = run_mask(notebook, findings, parameters)
+    mask = run_mask(notebook, findings, parameters, run)
     shown, _ = publishable(findings, mask)
     items, headings = _analyst_items(contents.parts(notebook), compose(shown), mask)
     return _document(
@@ -123,15 +127,17 @@ def run_mask(
     notebook: "nbformat.NotebookNode",
     findings: Sequence[Mapping[str, Any]] = (),
     parameters: Sequence[Mapping[str, str]] = (),
+    run: Mapping[str, Any] | None = None,
 ) -> Mask:
     """Make the mask of a run, which knows every id and text that the run could show.
 
     Parameters
     ----------
-    notebook, findings, parameters
+    notebook, findings, parameters, run
         As for `page`.
     """
     mask = Mask(key_of(notebook))
+    mask.take((run or {}).get("personal") or {})
     mask.read(list(findings))
     for item in parameters:
         if role_of(item["name"]):
@@ -166,12 +172,14 @@ def publishable(
     list of str
         A sentence on each kind of finding that was left out.
     """
-    kept, n_reviewers, n_few = [], 0, 0
+    kept, n_reviewers, n_teams, n_few = [], 0, 0, 0
     for record in findings:
         segment = record.get("segment") or {}
         is_verdict = record.get("kind") == "verdict"
         if any(role_of(name) == "reviewer" for name in segment) and not is_verdict:
             n_reviewers += 1
+        elif any(mask.is_small_team(*pair) for pair in segment.items()) and not is_verdict:
+            n_teams += 1
         elif segment and 0 < int(record.get("n_obs") or 0) < SMALLEST_CELL and not is_verdict:
             n_few += 1
         else:
@@ -179,6 +187,8 @@ def publishable(
     said = []
     if n_reviewers:
         said.append(f"{wording.plural(n_reviewers, 'finding')} about single reviewers: not shown.")
+    if n_teams:
+        said.append(f"{wording.plural(n_teams, 'finding')} about teams of under 10: not shown.")
     if n_few:
         said.append(f"{wording.plural(n_few, 'finding')} on fewer than 10 cases: not shown.")
     return kept, said
@@ -216,10 +226,16 @@ class _Reader:
             "impact": impact,
             "figures": charts,
             "table": table,
+            "examples": self._examples(carried.get(_EXAMPLES)),
             "ruled_out": [text for text in doubts if text not in caveats],
             "timeline": timeline,
             "steps": self._steps(told["actions"]["sentences"]),
-            "limits": [*limits, *(text for text in doubts if text in caveats), *self.left_out],
+            "limits": [
+                *limits,
+                *(text for text in doubts if text in caveats),
+                *self.left_out,
+                *self._unsized(table),
+            ],
             "methods": methods,
             "data": data,
             "further": further,
@@ -230,6 +246,10 @@ class _Reader:
             "other": "The analyst's page, with the code, is analyst.html beside this file.",
         }
         return _document("page.html.j2", contents=_reader_contents(bool(timeline)), **context)
+
+    def _examples(self, carried: Mapping[str, Any] | None) -> str:
+        """Show the references of example cases where the run was asked for them."""
+        return _Safe(_section_html(carried, self.mask)) if carried and carried["rows"] else ""
 
     def _section(self, name: str, carried: Mapping[str, Any] | None) -> dict[str, Any]:
         """Take a section as the notebook showed it, or compose it from the findings."""
@@ -243,6 +263,16 @@ class _Reader:
             (p.content for p in parts if p.kind == "prose" and p.heading == "Question"), ""
         )
         return contents.within_text(contents.prose(asked), self.mask) if asked else ""
+
+    def _unsized(self, table: str | None) -> list[str]:
+        """Say of which teams the page tells without knowing that they are ten people or more."""
+        told = {name for item in self.findings for name in item.segment or ()}
+        told |= {name for name in self.mask.unsized_teams if f">{escape(name)}<" in (table or "")}
+        names = [wording.name(name) for name in self.mask.unsized_teams if name in told]
+        if not names:
+            return []
+        each = " and ".join(names)
+        return [f"How many people are in each {each} is not known here, so 10 was not checked."]
 
     def _steps(self, actions: Sequence[str]) -> tuple[Step, ...]:
         return plan(self.findings, actions)
@@ -267,7 +297,7 @@ class _Reader:
                 (charts if is_first else further).append(_Safe(figure.to_html(note=note)))
                 note = ""
             elif part.kind in {"html", "text", "picture"} or _has_no_place(part):
-                shown, is_table = self._shown(part)
+                shown, is_table = self._shown(part, note)
                 if part.heading == "Data":
                     data.append(_Safe(shown))
                 elif table is None and is_table and is_wanted:
@@ -276,7 +306,7 @@ class _Reader:
                     further.append(_Safe(shown))
         return charts, table, data, further
 
-    def _shown(self, part: Part) -> tuple[str, bool]:
+    def _shown(self, part: Part, note: str) -> tuple[str, bool]:
         if part.kind == "section":
             said = _section_html(part.content, self.mask, part.heading)
             return said, bool(part.content["rows"]) and part.heading not in _PLACED
@@ -285,20 +315,26 @@ class _Reader:
         table, before = read_table(part.content)
         if table is None:
             return contents.within_text(part.content, self.mask), False
-        message = self._message(self.mask.text(before)) if part.heading != "Data" else before
+        message = self._message(self.mask.text(before), note) if part.heading != "Data" else before
         table = Table(table.headings, table.rows, message or part.heading)
-        return table.masked(self.mask).joined().to_html(), part.heading not in _PLACED
+        shown = table.masked(self.mask).joined().of_a_reader()
+        return shown.to_html(), part.heading not in _PLACED
 
-    def _message(self, before: str) -> str:
-        """Choose the one claim that a table supports: the first that is not the verdict."""
+    def _message(self, before: str, note: str) -> str:
+        """Choose the one claim that a table supports: the first that is not the verdict.
+
+        A table that supports the verdict alone is headed by the prose above it: the sentence of the
+        answer says nothing new a third time.
+        """
         claims = [item.claim for item in self.findings if item.claim and item.claim in before]
         verdicts = {item.claim for item in self.findings if item.kind == "verdict"}
-        return next((claim for claim in claims if claim not in verdicts), before)
+        own = next((claim for claim in claims if claim not in verdicts), None)
+        return own or (note if claims and note else before)
 
 
 def _has_no_place(part: Part) -> bool:
     """Tell a section of a playbook's own from those that the page has places for."""
-    return part.kind == "section" and part.content["name"] not in _SECTIONS
+    return part.kind == "section" and part.content["name"] not in {*_SECTIONS, _EXAMPLES}
 
 
 def _impact(section: Mapping[str, Any], mask: Mask) -> tuple[dict[str, str] | None, Any]:
@@ -311,10 +347,11 @@ def _impact(section: Mapping[str, Any], mask: Mask) -> tuple[dict[str, str] | No
     if len(columns) < 4:
         return None, table
     first = rows[0]
+    is_counted = first[2] == "counted"
     headline = {
         "number": first[1],
-        "unit": f"{first[3]} ({first[0]})",
-        "range": f"{columns[2]}: {first[2]}",
+        "unit": first[3] if first[0] == first[3] else f"{first[3]} ({first[0]})",
+        "range": "counted, not estimated" if is_counted else f"{columns[2]}: {first[2]}",
     }
     return headline, table if len(rows) > 1 else None
 
@@ -366,14 +403,24 @@ def _plain_part(part: Part, mask: Mask) -> str:
         words = escape(mask.text(part.words.strip()) or "Picture")
         return f'<figure><img src="{part.content}" alt="{words}"></figure>'
     style = ' class="trouble"' if part.kind == "trouble" else ""
-    lines = [wording.visible(line, longest=400) for line in mask.text(part.content).splitlines()]
+    given = part.content.splitlines()
+    # Cut before masking, so that a flood takes no time, but far beyond what is shown of a line.
+    text = "\n".join(line[:_LONGEST_LINE] for line in given[:_MOST_LINES])
+    lines = [
+        wording.visible(line, longest=_SHOWN_OF_A_LINE) for line in mask.text(text).split("\n")
+    ]
+    if len(given) > _MOST_LINES:
+        more = wording.plural(len(given) - _MOST_LINES, "further line")
+        lines.append(f"… {more}: see notebook.ipynb")
     return f'<pre{style} tabindex="0">{escape(chr(10).join(lines))}</pre>'
 
 
 def _highlighted(code: str) -> str:
     from pygments import highlight  # type: ignore[import-untyped]
-    from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
-    from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
+    from pygments.formatters.html import HtmlFormatter  # type: ignore[import-untyped]
+
+    # Not from pygments.lexers: that module replaces itself, and of two threads one finds it half made.
+    from pygments.lexers.python import PythonLexer  # type: ignore[import-untyped]
 
     if not code.strip():
         return ""
@@ -397,7 +444,7 @@ def _parameters(parameters: Sequence[Mapping[str, str]], mask: Mask) -> Any:
     rows = tuple(
         (
             item["name"],
-            wording.visible(mask.text(mask.value(item["value"], _naming(item))), longest=120),
+            wording.visible(mask.text(mask.value(item["value"], _naming(item, mask))), longest=120),
             wording.visible(item["meaning"], longest=400),
         )
         for item in parameters
@@ -405,8 +452,9 @@ def _parameters(parameters: Sequence[Mapping[str, str]], mask: Mask) -> Any:
     return _Safe(Table(("parameter", "value", "meaning"), rows).to_html()) if rows else ""
 
 
-def _naming(item: Mapping[str, str]) -> str | None:
-    is_set = item["value"] not in {"None", "", "[]"}
+def _naming(item: Mapping[str, str], mask: Mask) -> str | None:
+    """Say whose names a parameter gives; one that names a column, or nothing, gives none."""
+    is_set = item["value"] not in {"None", "", "[]", *mask.columns}
     return item["name"] if role_of(item["name"]) and is_set else None
 
 

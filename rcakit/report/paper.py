@@ -85,7 +85,7 @@ def _print(chromium: str, source: Path, printed: Path, profile: Path) -> str:
         "--virtual-time-budget=20000",
         "--no-pdf-header-footer",
         f"--print-to-pdf={printed}",
-        source.absolute().as_uri(),
+        f"{source.absolute().as_uri()}#paper",  # has the page open what is collapsed
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.insert(1, "--no-sandbox")  # Chromium refuses to sandbox for root

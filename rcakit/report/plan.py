@@ -22,6 +22,38 @@ _OWNERS: dict[Kind, str] = {
     "ruled_out": "Programme manager",
 }
 _NEXT_RUN = "the next run of this playbook"
+# Verdicts that are no change of a number against what was expected, and how we will know then.
+_VERDICT_SIGNALS = {
+    "improved": f"The effect is on the same side of zero in {_NEXT_RUN}, and the guardrails hold.",
+    "worsened": f"The harm is gone in {_NEXT_RUN}, after the change was undone or mended.",
+    "mixed": f"What got worse is as before in {_NEXT_RUN}, and what got better stays so.",
+    "faded": f"The effect by time since the start no longer falls in {_NEXT_RUN}.",
+    "no_clear_effect": f"The interval is narrower in {_NEXT_RUN}, on more data.",
+    "cannot_tell": f"What was missing is there in {_NEXT_RUN}, and it gives a verdict.",
+    "rings_found": "Every ring was looked at by people, and what they decided is written down.",
+    "no_rings": f"There is still none in {_NEXT_RUN}.",
+    "gap_persists": f"The gap at equal mix is smaller in {_NEXT_RUN}.",
+    "reviewers": f"Audited accuracy of the place named is back at its old level in {_NEXT_RUN}.",
+    "guideline": f"Two ratings of the same case agree more often in {_NEXT_RUN}.",
+    "shared_error": f"Audited accuracy of the place named is back at its old level in {_NEXT_RUN}.",
+    "auditors": f"The audit teams find the same share of errors in {_NEXT_RUN}.",
+    "mix": f"Accuracy at equal mix is unmoved in {_NEXT_RUN}.",
+    "no_drop": f"There is still none in {_NEXT_RUN}.",
+}
+_VERDICT_OWNERS = {
+    "rings_found": "Investigations lead",
+    "no_rings": "Investigations lead",
+    "reviewers": "Quality lead",
+    "guideline": "Policy lead",
+    "shared_error": "Quality lead",
+    "auditors": "Quality lead",
+    "mix": "Quality lead",
+    "no_drop": "Quality lead",
+}
+
+
+# Verdicts on a number that moved away from what was expected.
+_OF_A_CHANGE = frozenset({"localised", "broad", "mix", "no_evidence"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +87,15 @@ def plan(findings: Sequence[Finding], actions: Sequence[str]) -> tuple[Step, ...
     """
     asking = {step: item for item in reversed(findings) for step in item.next_steps}
     return tuple(
-        Step(action, _OWNERS[asking[action].kind], _signal(asking[action]))
+        Step(action, _owner(asking[action]), _signal(asking[action]))
         if action in asking
         else Step(action, "Programme manager", f"The finding is gone in {_NEXT_RUN}.")
         for action in actions
     )
+
+
+def _owner(item: Finding) -> str:
+    return _VERDICT_OWNERS.get(item.verdict or "", _OWNERS[item.kind])
 
 
 def _signal(item: Finding) -> str:
@@ -75,9 +111,13 @@ def _signal(item: Finding) -> str:
         return "The guardrails hold, and the interval stays on the same side of zero."
     if item.kind in {"measurement", "concentration", "difference"}:
         return f"The interval of {unit}{where} in {_NEXT_RUN} lies beyond today's."
+    if item.kind == "verdict" and item.verdict in _VERDICT_SIGNALS:
+        return _VERDICT_SIGNALS[item.verdict]
     target = target_of(item)
     if target:
         return f"{_capital(target)} in {_NEXT_RUN}."
+    if item.kind == "verdict" and item.verdict not in _OF_A_CHANGE:
+        return f"The answer is the same in {_NEXT_RUN}."
     return f"{_capital(unit)}{where} are within the expected range in {_NEXT_RUN}."
 
 

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     import nbformat
 
 __all__ = [
+    "SMALL_TEAM",
     "Mask",
     "Role",
+    "counterpart",
+    "is_team",
     "key_of",
     "role_of",
     "small_rows",
+    "without_few",
 ]
 
 Role = Literal["person", "reviewer", "content"]
@@ -60,6 +64,14 @@ _PUBLIC_IDS = frozenset(
         "vendor_id", "site_id", "cell_id", "batch_id",
     }
 )  # fmt: skip
+# Groups of people at work; they may be named when they are ten or more.
+_TEAMS = re.compile(
+    r"(?:\w+_)?(?:team|squad|pod|crew|shift|wave|site|vendor|office)s?(?:_id|_name)?"
+)
+SMALL_TEAM = "a team of fewer than 10"
+_FEW_PEOPLE = (
+    "Teams of fewer than 10 people are not shown, nor is one more row where a total would tell."
+)
 _COUNTS = re.compile(
     r"n|n_(obs|items|control|treatment|cases|rows)|count|cases|(user|case|report|decision)_count"
 )
@@ -88,6 +100,32 @@ def role_of(column: object) -> Role | None:
         return "content"
     is_id = name.endswith(("_id", "_ids")) and name.removesuffix("s") not in _PUBLIC_IDS
     return "person" if is_id or name in _PERSONS else None
+
+
+def is_team(column: object) -> bool:
+    """Tell a column of teams, sites, shifts or waves: of people at work, never a single one.
+
+    Parameters
+    ----------
+    column
+        Name as in the data, or as the heading of a table.
+    """
+    return _TEAMS.fullmatch(_plain(column)) is not None
+
+
+def counterpart(team: str, columns: Iterable[str]) -> str | None:
+    """Find the column that names the people of a column of teams; None where there is none.
+
+    Parameters
+    ----------
+    team
+        Column of teams.
+    columns
+        All columns of the table. Auditors belong to ``audit_team``, everybody else to the others.
+    """
+    is_audit = "audit" in _plain(team)
+    people = [name for name in columns if role_of(name) == "reviewer"]
+    return next((name for name in people if ("audit" in _plain(name)) == is_audit), None)
 
 
 def key_of(notebook: "nbformat.NotebookNode") -> bytes:
@@ -127,6 +165,9 @@ class Mask:
         self._tokens: dict[str, str] = {}
         self._phrases: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
+        self._small_teams: dict[str, frozenset[str]] = {}
+        self.columns: frozenset[str] = frozenset()
+        self.unsized_teams: tuple[str, ...] = ()
         self.originals: dict[str, str] = {}
 
     def pseudonym(self, column: object, value: object) -> str:
@@ -150,6 +191,8 @@ class Mask:
                 self.learn(column, item)
             return
         if value is None or isinstance(value, bool | Mapping) or _is_measure(column, value):
+            return
+        if value in self.columns:  # a parameter that says which column it is
             return
         shown = self.pseudonym(column, value)
         for text in _written(value):
@@ -175,6 +218,27 @@ class Mask:
         elif isinstance(value, list | tuple):
             for item in value:
                 self.read(item)
+
+    def take(self, told: Mapping[str, Any]) -> None:
+        """Take note of what the data said of themselves: see `rcakit.runner.personal.found`."""
+        self.columns |= frozenset(told.get("columns", ()))
+        for column, values in told.get("values", {}).items():
+            self.learn(column, values)
+        for column, teams in told.get("small_teams", {}).items():
+            known = self._small_teams.get(_plain(column), frozenset())
+            self._small_teams[_plain(column)] = known | {str(team) for team in teams}
+            for team in self._small_teams[_plain(column)]:
+                if len(team) >= _SHORTEST and not team.isdecimal():
+                    self._note(team, SMALL_TEAM)
+        self.unsized_teams = tuple(told.get("unsized_teams", ()))
+
+    def is_small_team(self, column: object, value: object) -> bool:
+        """Tell a team of fewer than ten people, or the words that stand for one."""
+        return str(value) == SMALL_TEAM or str(value) in self._small_teams.get(_plain(column), ())
+
+    def names_small_team(self, text: str) -> bool:
+        """Tell a text that names a team of fewer than ten people."""
+        return bool(self._small_teams) and SMALL_TEAM in self.text(text)
 
     def text(self, text: str) -> str:
         """Replace learned values in a sentence, and any value that stands as ``column = value``.
@@ -204,22 +268,29 @@ class Mask:
 
     def _pair(self, found: re.Match[str]) -> str:
         name, value = found["name"].strip("“”"), found["value"].strip("“”")
+        if self.is_small_team(name, value):
+            return f"{found['name']} = {SMALL_TEAM}"
         if role_of(name) is None or value in self.originals or value == "one reviewer":
             return found[0]
         return f"{found['name']} = {self.pseudonym(name, value)}"
+
+    def _is_telling(self, column: object) -> bool:
+        return role_of(column) is not None or _plain(column) in self._small_teams
 
     def value(self, value: Any, column: object = None) -> Any:
         """Replace throughout a record, a list or a specification."""
         if isinstance(value, Mapping):
             return {
-                self.text(str(name)): self.value(item, name if role_of(name) else None)
+                self.text(str(name)): self.value(item, name if self._is_telling(name) else None)
                 for name, item in value.items()
             }
         if isinstance(value, list | tuple):
             return [self.value(item, column) for item in value]
         if value is None or isinstance(value, bool):
             return value
-        if column is not None and not _is_measure(column, value):
+        if column is not None and self.is_small_team(column, value):
+            return SMALL_TEAM
+        if role_of(column) and not _is_measure(column, value):
             return str(value) if str(value) in self.originals else self.pseudonym(column, value)
         return self.text(value) if isinstance(value, str) else value
 
@@ -262,6 +333,31 @@ def small_rows(
     return counts, frozenset(few)
 
 
+def without_few(rows: Sequence[Any], few: Sequence[bool]) -> tuple[list[Any], tuple[str, ...]]:
+    """Leave out the rows of small teams; of one alone, the total would tell, so the next goes too.
+
+    Parameters
+    ----------
+    rows
+        Of a table or chart.
+    few
+        For each row, whether it is about a team of fewer than ten.
+
+    Returns
+    -------
+    list
+        The rows that stay.
+    tuple of str
+        What to say about it.
+    """
+    if not any(few):
+        return list(rows), ()
+    gone = {i for i, is_few in enumerate(few) if is_few}
+    if len(gone) == 1 and len(rows) > 1:
+        gone.add(min(set(range(len(rows))) - gone))
+    return [row for i, row in enumerate(rows) if i not in gone], (_FEW_PEOPLE,)
+
+
 def _is_measure(column: object, value: Any) -> bool:
     """Tell a number that is counted or measured from one that names somebody."""
     return not isinstance(value, str) and not re.search(r"(?:^|[ _-])ids?$", str(column).lower())
@@ -273,9 +369,10 @@ def _open(text: str) -> str:
         return text
     pieces = re.split(r"([\n\t\u00a0])", text)
     return "".join(
-        piece if piece in {"\n", "\t", "\u00a0"} else wording.visible(piece, longest=len(piece) + 1)
+        piece
+        if piece in {"\n", "\t", "\u00a0"} or (piece.isascii() and piece.isprintable())
+        else wording.visible(piece, longest=len(piece) + 1)
         for piece in pieces
-        if piece
     )
 
 

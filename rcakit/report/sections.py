@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,6 +17,8 @@ __all__ = ["SECTION_MIME", "Section", "actions", "doubts", "impact", "limits", "
 SECTION_MIME = "application/vnd.rcakit.section+json"
 
 
+_SHARE = re.compile(r"shares? ")
+_LEVELS = frozenset({"concentration", "measurement"})  # kinds that say how much, not how much more
 _SIZED = frozenset({"verdict", "driver", "effect", "difference", "concentration"})
 _NO_CAUSES = (
     "The findings describe where, when and for whom a number differs. They coincide with what was "
@@ -101,20 +104,57 @@ def doubts(findings: Sequence[Finding]) -> Section:
 
 def impact(findings: Sequence[Finding]) -> Section:
     """Tell the size of the whole change and of each part, with intervals."""
-    sized = [item for item in findings if item.kind in _SIZED and item.withheld_because is None]
+    sized = _each_number_once(
+        [item for item in findings if item.kind in _SIZED and item.withheld_because is None]
+    )
     levels = {item.confidence_level for item in sized}
     column = f"{wording.percent(levels.pop())} interval" if len(levels) == 1 else "interval"
+    is_change = any(item.kind not in _LEVELS and not _is_counted(item) for item in sized)
+    size = "more (+) or less (−)" if is_change else "how much"
     rows = [
         {
             "what": _subject(item),
-            "more (+) or less (−)": wording.amount(_whole(item.estimate), signed=True),
-            column: wording.interval(_whole(item.ci_lower), _whole(item.ci_upper), signed=True),
+            size: _sized(item, item.estimate),
+            column: _range(item),
             "unit": item.unit,
             "strength": item.strength,
         }
         for item in sized
     ]
     return Section(rows=tuple(rows), nothing="There is no impact to report.", name="impact")
+
+
+def _each_number_once(sized: Sequence[Finding]) -> list[Finding]:
+    """Leave out a verdict that only repeats the number of the effect behind it."""
+    behind = {_number_of(item) for item in sized if item.kind != "verdict"}
+    return [item for item in sized if item.kind != "verdict" or _number_of(item) not in behind]
+
+
+def _number_of(item: Finding) -> tuple[Any, ...]:
+    return (item.estimate, item.ci_lower, item.ci_upper, item.unit, item.confidence_level)
+
+
+def _is_counted(item: Finding) -> bool:
+    """Tell a count of what is there, which has no interval, from an estimate."""
+    return item.estimate == item.ci_lower == item.ci_upper
+
+
+def _sized(item: Finding, number: float) -> str:
+    """Say a number as its finding means it: a change with its sign, a share in percent."""
+    is_signed = item.kind not in _LEVELS and not _is_counted(item)
+    if not _SHARE.match(item.unit):
+        return wording.amount(_whole(number), signed=is_signed)
+    said = wording.percent(number, signed=is_signed)
+    return said.replace("%", "points") if is_signed else said
+
+
+def _range(item: Finding) -> str:
+    if _is_counted(item):
+        return "counted"
+    low, high = (_sized(item, bound) for bound in (item.ci_lower, item.ci_upper))
+    if low.endswith("points") and high.endswith("points"):  # said once
+        low = low.removesuffix("points").rstrip()
+    return f"{low} to {high}"
 
 
 def _subject(item: Finding) -> str:

@@ -9,16 +9,21 @@ from dataclasses import dataclass, replace
 from html import escape
 from html.parser import HTMLParser
 
-from rcakit.report.privacy import Mask, role_of, small_rows
+from rcakit.report.privacy import Mask, role_of, small_rows, without_few
 
 __all__ = ["Table", "read_table"]
 
 _NUMBER = re.compile(
-    r"[+\u2212-]?\d[\d\u202f]*(?:\.\d+)?(?:e[+-]?\d+)?(?:\u202f?%)?|∞|infinite|unknown"
+    r"[+\u2212-]?\d[\d\u202f]*(?:\.\d+)?(?:e[+-]?\d+)?(?:\u202f?(?:%|points))?|∞|infinite|unknown"
 )
 _BOUNDS = (" ci lower", " ci upper")
 _SHARES = re.compile(r"share.*|.* share|completeness|.* rate")
 _SUPPRESSED = "–"
+_MOST_ROWS = 1000
+_FOR_ANALYSTS = frozenset({"pvalue", "qvalue", "e value", "method", "n clusters"})
+_WIDE = 7  # so many columns are written smaller
+_TYPES = frozenset({"str", "bool", "date", "time", "cat", "enum", "null", "binary", "object"})
+_TYPE = re.compile(r"[iuf]\d{1,3}|(?:datetime|duration|decimal|list|struct|array)\[.*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +53,22 @@ class Table:
             return replace(
                 self, headings=(), rows=(), message=mask.text(self.message), notes=(note,)
             )
+        kept, notes = self._of_large_teams(mask)
         rows = tuple(
             tuple(
                 mask.value(cell, name if role and cell else None)
                 for cell, name, role in zip(row, self.headings, roles, strict=True)
             )
-            for row in self.rows
+            for row in kept
         )
-        return replace(
+        table = replace(
             self,
             headings=tuple(mask.text(name) for name in self.headings),
             rows=rows,
             message=mask.text(self.message),
-        ).without_small_cells()
+            notes=(*self.notes, *notes),
+        )
+        return table.without_small_cells().shortened()
 
     def without_small_cells(self) -> "Table":
         """Leave out the numbers of rows that count fewer than 10."""
@@ -86,6 +94,24 @@ class Table:
         )
         return replace(self, rows=rows, notes=(*self.notes, note))
 
+    def _of_large_teams(self, mask: Mask) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+        """Leave out rows of teams of fewer than 10, and one more where a total would tell."""
+        few = [
+            any(
+                mask.is_small_team(name, cell) or mask.names_small_team(cell)
+                for name, cell in zip(self.headings, row, strict=True)
+            )
+            for row in self.rows
+        ]
+        return without_few(self.rows, few)
+
+    def shortened(self) -> "Table":
+        """Cut what no page can hold."""
+        if len(self.rows) <= _MOST_ROWS:
+            return self
+        note = f"The first {_MOST_ROWS} of {len(self.rows)} rows; all are in notebook.ipynb."
+        return replace(self, rows=self.rows[:_MOST_ROWS], notes=(*self.notes, note))
+
     def joined(self) -> "Table":
         """Write an estimate and its bounds as two columns instead of three, shares as percent."""
         table = self
@@ -105,6 +131,15 @@ class Table:
             table,
             headings=tuple(table.headings[i] for i in filled),
             rows=tuple(tuple(row[i] for i in filled) for row in rows),
+        )
+
+    def of_a_reader(self) -> "Table":
+        """Leave out what only an analyst reads, and say headings in plain words."""
+        kept = [i for i, name in enumerate(self.headings) if name not in _FOR_ANALYSTS]
+        return replace(
+            self,
+            headings=tuple(_heading(self.headings[i]) for i in kept),
+            rows=tuple(tuple(row[i] for i in kept) for row in self.rows),
         )
 
     def _with_interval(self, name: str, bounds: Sequence[str]) -> "Table":
@@ -138,9 +173,10 @@ class Table:
         )
         body = "".join(f"<tr>{self._cells(row, numeric)}</tr>" for row in self.rows)
         label = escape(self.message or "Table")
+        wide = ' class="wide"' if len(self.headings) >= _WIDE else ""
         return (
             f'{said}<div class="scroll" role="region" tabindex="0" aria-label="{label}">'
-            f'<table aria-label="{label}"><thead><tr>{head}</tr></thead>'
+            f'<table{wide} aria-label="{label}"><thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>{notes}"
         )
 
@@ -176,8 +212,20 @@ def read_table(html: str) -> tuple[Table | None, str]:
     rows = [tuple(row) for row in reader.rows]
     if len(rows) < 2 or any(len(row) != len(rows[0]) for row in rows):
         return None, reader.before.strip()
-    headings = tuple(name or " " for name in rows[0])
-    return Table(headings, tuple(rows[1:])), reader.before.strip()
+    n_head = min(max(reader.n_head, 1), len(rows) - 1)
+    headings = tuple(name or " " for name in _joined_head(rows[:n_head]))
+    return Table(headings, tuple(rows[n_head:])), reader.before.strip()
+
+
+def _joined_head(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Make one heading of several: pandas puts the name of the index below, polars the types."""
+    first, *more = rows
+    for row in more:
+        if all(cell in _TYPES or _TYPE.fullmatch(cell) for cell in row):
+            continue
+        pairs = zip(first, row, strict=True)
+        first = [" ".join(dict.fromkeys(part for part in pair if part)) for pair in pairs]
+    return list(first)
 
 
 class _Reader(HTMLParser):
@@ -186,6 +234,7 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.rows: list[list[str]] = []
+        self.n_head = 0
         self.before = ""
         self._state = "before"
         self._is_cell = False
@@ -203,6 +252,8 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in {"td", "th"}:
             self._is_cell = False
+        elif tag == "thead" and self._state == "inside":
+            self.n_head = len(self.rows)
         elif tag == "table" and self._state == "inside":
             self._state = "after"
 
@@ -211,6 +262,12 @@ class _Reader(HTMLParser):
             self.before += data
         elif self._state == "inside" and self._is_cell:
             self.rows[-1][-1] += data
+
+
+def _heading(name: str) -> str:
+    """Say a heading in plain words: ``is possible`` becomes ``possible``, ``n obs`` ``cases``."""
+    said = name.removeprefix("is ").replace("rel effect", "relative effect")
+    return "cases" if said == "n obs" else said
 
 
 def _is_number(cell: str) -> bool:

@@ -97,7 +97,7 @@ def _executed(
     # Papermill fills braces in paths; a folder may be called so.
     path = str(playbook.path).replace("{", "{{").replace("}", "}}")
     try:
-        papermill.execute_notebook(
+        executed = papermill.execute_notebook(
             path,
             None,
             parameters=dict(values),
@@ -118,6 +118,8 @@ def _executed(
         return "failed", _reason(type(failed).__name__, str(failed))
     except RuntimeError as died:  # nbclient's DeadKernelError among them
         return "killed", watch.post_mortem(str(died).partition("\n")[0])
+    if not _is_whole(executed):  # papermill takes a cell that leaves by sys.exit(0) for a success
+        return "failed", "a cell left by SystemExit, and what stands below it never ran"
     return "ok", None
 
 
@@ -180,6 +182,12 @@ def _mark(notebook: Any) -> None:
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "never-run"]
 
 
+def _is_whole(notebook: Any) -> bool:
+    """Tell whether every code cell came to its end."""
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return all(cell.metadata["papermill"]["status"] == "completed" for cell in codes)
+
+
 @lru_cache(maxsize=1)
 def _register_engine() -> None:
     """Have papermill keep its books by our rules: it calls whatever did not fail completed."""
@@ -205,13 +213,9 @@ def _register_engine() -> None:
             self.end_time = self.now()
             self.nb.metadata.papermill["end_time"] = self.end_time.isoformat()
             _mark(self.nb)
-            if not self._is_whole():
+            if not _is_whole(self.nb):
                 self.nb.metadata.papermill["exception"] = True
             self.save()
-
-        def _is_whole(self) -> bool:
-            codes = (cell for cell in self.nb.cells if cell.cell_type == "code")
-            return all(cell.metadata.papermill["status"] == self.COMPLETED for cell in codes)
 
     class Engine(NBClientEngine):  # type: ignore[misc, unused-ignore]
         """Papermill's engine with those books."""

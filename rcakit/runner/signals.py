@@ -11,15 +11,21 @@ __all__ = ["termination_as_interrupt", "uninterrupted"]
 
 @contextmanager
 def termination_as_interrupt() -> Iterator[None]:
-    """Treat a request to terminate like one to interrupt, so that nothing is left half done."""
-    with _handling({signal.SIGTERM: signal.default_int_handler}):
+    """Treat a request to terminate, or a terminal that is closed, like an interrupt.
+
+    So nothing is left half done. A hang-up that is ignored already, as below ``nohup``, stays so.
+    """
+    handlers = {signal.SIGTERM: signal.default_int_handler}
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        handlers[signal.SIGHUP] = signal.default_int_handler
+    with _handling(handlers):
         yield
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Let the last few milliseconds come to their end."""
-    with _handling({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
+    with _handling(dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)):
         yield
 
 

@@ -29,7 +29,7 @@ from rcakit.ledger import Ledger, open_ledger
 from rcakit.playbook import Playbook
 from rcakit.redaction import Redactor, check_no_secrets
 from rcakit.report import Answer, analyst_page, collect, compose, page
-from rcakit.runner import folders
+from rcakit.runner import folders, personal
 from rcakit.runner.execution import Ending, execute, mark_cells_never_run
 from rcakit.runner.folders import Place
 from rcakit.runner.signals import termination_as_interrupt, uninterrupted
@@ -109,7 +109,7 @@ def run(
     progress
         Called before each code cell.
     timeout
-        Seconds after which the whole run is ended.
+        Seconds after which the whole run is ended; the making of its pages counts.
     reuse
         Return the newest complete run instead, when playbook, parameters, data and versions are
         those of that run. Data that cannot be fingerprinted are never taken for unchanged.
@@ -162,6 +162,7 @@ def _run(
     if place.final.exists():
         raise PlaybookError(f"run {record['run_id']} exists already in {place.final}.")
     ending = Ending("failed")
+    began = time.monotonic()
     try:
         with folders.staged(place) as staging:
             try:
@@ -177,7 +178,10 @@ def _run(
                 )
                 if ending.status == "ok":
                     findings = _write_outputs(playbook, values, staging, record, ending.redactor)
-                    return _published(place, record, findings, ledger)
+                    if timeout is None or time.monotonic() - began <= timeout:
+                        return _published(place, record, findings, ledger)
+                    reason = f"its pages were not made within the {timeout:g} seconds it was given"
+                    ending = Ending("timeout", reason, ending.redactor)
             except OSError as problem:
                 reason = f"the report could not be written to {place.home}: {problem}"
                 ending = Ending("failed", reason, ending.redactor)
@@ -293,6 +297,7 @@ def _write_outputs(
 
     notebook: nbformat.NotebookNode = nbformat.read(staging / "notebook.ipynb", as_version=4)
     findings = collect(notebook)
+    record["personal"] = personal.found(values, notebook, findings)
     record |= redactor.tree(record) | _finished("ok", record["started_at"])
     folders.write(staging / "findings.json", folders.as_json(findings))
     folders.write(staging / "run.json", folders.as_json(record))

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -37,7 +38,7 @@ def _book(folder, *scenarios):
     nbformat.write(notebook, folder / "rows.ipynb")
 
 
-def _pytest(folder, *words):
+def _pytest(folder, *words, at="."):
     command = [
         sys.executable,
         "-m",
@@ -48,7 +49,7 @@ def _pytest(folder, *words):
         "no:cacheprovider",
     ]
     return subprocess.run(
-        [*command, "-q", *words, "."], cwd=folder, capture_output=True, text=True, check=False,
+        [*command, "-q", *words, at], cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTEST_ADDOPTS": ""},
     )  # fmt: skip
 
@@ -65,6 +66,27 @@ def test_scenarios_pass_and_fail(tmp_path):
     assert "1 failed, 2 passed" in done.stdout
     assert "it ended as failed, not ok: SourceError" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+SHIPPED = sorted((Path(__file__).parents[2] / "playbooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_playbooks_declare_scenarios(path):
+    """Every playbook says what it must find in data with a known cause, and what it must not claim."""
+    declared = json.loads(path.read_text("utf-8"))["metadata"]["rcakit"]["scenarios"]
+    sound = [item for item in declared if item.get("status", "ok") == "ok"]
+    assert len(sound) >= 3
+    verdicts = {f["verdict"] for s in sound for f in s["must_find"] if f["kind"] == "verdict"}
+    assert len(verdicts) >= 2, "a playbook that always says the same passes too"
+    assert all(item["must_not_claim"] for item in sound)
+
+
+def test_shipped_playbook_passes_one():
+    """One scenario through the plugin as it ships; `make playbooks` runs all of them."""
+    book = next(path for path in SHIPPED if path.stem == "cohort_gap")
+    done = _pytest(book.parent, "--rcakit-playbooks", "-o", "addopts=", "-k", "real", at=book.name)
+    assert "1 passed" in done.stdout, done.stdout
 
 
 def test_plugin_sleeps_unasked(tmp_path):

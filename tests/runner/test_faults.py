@@ -12,11 +12,13 @@ import nbformat
 import pytest
 
 from rcakit import playbook, runner
+from rcakit.runner import single
 
 CELLS = {
     "error": "raise ValueError('no')",
     "endless": "import time\ntime.sleep(600)",
     "death": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+    "leaving": "import sys\nsys.exit(0)",
 }
 
 
@@ -46,6 +48,7 @@ def left_behind(out: Path) -> list[str]:
         ("error", None, "failed", "raised ValueError: no"),
         ("endless", 4.0, "timeout", "longer than the 4 seconds"),
         ("death", None, "killed", "kernel died"),
+        ("leaving", None, "failed", "left by SystemExit"),
     ],
 )
 def test_status_tells_how_it_ended(tmp_path, cell, timeout, status, words):
@@ -71,6 +74,28 @@ def test_signals_cancel_without_traces(tmp_path, sent):
     assert "Traceback" not in told
     assert left_behind(tmp_path / "out") == []
     assert kernels_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_early_signals_say_cancelled(tmp_path, sent):
+    """Before a run has begun, too, an interrupt is 130 and never 1, which would mean failed."""
+    code = "import os, sys; sys.argv = ['rcakit', 'list']\nfrom rcakit import cli, playbook\n"
+    code += f"playbook.available = lambda: os.kill(os.getpid(), {int(sent)}) or []\ncli.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert "cancelled" in done.stderr
+
+
+def test_deadline_counts_the_pages(tmp_path, monkeypatch):
+    """A run whose pages take too long is a timeout, and shows no report."""
+    slow = lambda *_, **__: time.sleep(1.5) or []  # noqa: E731 - one line says it
+    monkeypatch.setattr("rcakit.runner.single._write_outputs", slow)
+    monkeypatch.setattr("rcakit.runner.single.execute", lambda *_, **__: single.Ending("ok"))
+    found = playbook.find(str(book(tmp_path, "done = 1")))
+    ended = runner.run(found, out=tmp_path / "out", timeout=1.0)
+    assert ended.status == "timeout"
+    assert "pages were not made within the 1 seconds" in str(ended.error)
+    assert left_behind(tmp_path / "out") == []
 
 
 def test_killed_runner_is_cleaned_up(tmp_path):

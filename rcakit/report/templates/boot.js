@@ -2,7 +2,9 @@
   "use strict";
   const unpacked = async () => {
     const packed = document.getElementById("chart-library").textContent;
-    const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
+    const text = atob(packed);
+    const bytes = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
     return new Response(
       new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")),
     ).text();
@@ -51,10 +53,13 @@
     narrowed(spec, Math.max(110, 0.45 * room));
     spec.background = "transparent";
     spec.config = { ...spec.config, axisX: { ...spec.config?.axisX, labelOverlap: "parity", labelSeparation: 8 } };
-    const options = { actions: false, ast: true, renderer: "svg", tooltip: { theme: "custom" } };
+    // As the text writes numbers: a comma would be a decimal sign to half of the readers.
+    const formatLocale = { decimal: ".", thousands: "\u202f", grouping: [3], currency: ["", ""], minus: "\u2212" };
+    const options = { actions: false, ast: true, renderer: "svg", tooltip: { theme: "custom" }, formatLocale };
     const { view } = await window.vegaEmbed(place, spec, options);
     const taken = Number(place.querySelector("svg").getAttribute("width"));
-    if (fits && Math.abs(taken - room) > 1) {
+    // Drawing again costs as much as drawing: a strip left free at the side does not.
+    if (fits && (taken > room || taken < room - 60)) {
       await view.width(Math.max(120, Math.floor(view.width() + room - taken))).runAsync();
     }
   };
@@ -104,10 +109,10 @@
   const isClosed = (figure) => figure.closest("details:not([open])") !== null;
   const idle = () =>
     new Promise((go) => (window.requestIdleCallback ? requestIdleCallback(go, { timeout: 200 }) : setTimeout(go)));
-  const isInView = (figure) => figure.getBoundingClientRect().top < window.innerHeight;
-  const loaded = async () => {
+  const isInView = (figure) => figure.querySelector(".drawing").getBoundingClientRect().top < window.innerHeight;
+  const loaded = async (text) => {
     const library = document.createElement("script");
-    library.textContent = await unpacked();
+    library.textContent = await text;
     document.head.append(library);
   };
   const answers = () => {
@@ -116,12 +121,15 @@
   };
   // Text first; then the charts that are in view; then, between the reader's own doings, the rest.
   const start = async () => {
+    // `rcakit pdf` prints this address: what is collapsed is drawn as well.
+    if (location.hash === "#paper") for (const details of document.querySelectorAll("details:not(.data)")) details.open = true;
     const figures = [...document.querySelectorAll("figure.chart")].filter((figure) => !isClosed(figure));
     const [seen, below] = [figures.filter(isInView), figures.filter((figure) => !isInView(figure))];
     listen();
     if (seen.length === 0) answers();
+    const text = unpacked(); // in a thread of its own, while the page is painted
     await idle();
-    await loaded();
+    await loaded(text);
     for (const figure of seen) await draw(figure);
     if (seen.length > 0) answers();
     for (const figure of below) {
