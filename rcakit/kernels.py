@@ -18,7 +18,7 @@ from rcakit.redaction import ADDRESS, Redactor, SecretListener
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
 
-__all__ = ["KernelWatch", "Stop", "close_event_loop"]
+__all__ = ["KernelWatch", "Stop", "close_event_loop", "forget_dead_kernel"]
 
 _PREFIX = "rcakit-kernel-"
 # A kernel reads these lines when it starts; it keeps no history of what it ran in the user's home.
@@ -189,6 +189,21 @@ def close_event_loop() -> None:
     from jupyter_core.utils import ensure_event_loop
 
     ensure_event_loop().close()
+
+
+def forget_dead_kernel() -> None:
+    """Let nobody be told that a kernel died in a run that was cancelled: that is what was asked for.
+
+    The cell that ran then fails on this thread's loop after its caller has gone.
+    """
+    from jupyter_core.utils import ensure_event_loop
+    from nbclient.exceptions import DeadKernelError
+
+    def told(loop: Any, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), DeadKernelError):
+            loop.default_exception_handler(context)
+
+    ensure_event_loop().set_exception_handler(told)
 
 
 def _specification() -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcakit import errors
-from rcakit.kernels import KernelWatch, Stop
+from rcakit.kernels import KernelWatch, Stop, forget_dead_kernel
 from rcakit.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ def _executed(
     except PapermillExecutionError as failed:
         return "failed", _reason(failed.ename, failed.evalue)
     except KeyboardInterrupt:
+        forget_dead_kernel()
         return "cancelled", "it was cancelled"
     except PapermillException as failed:
         return "failed", _reason(type(failed).__name__, str(failed))
