@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rcakit.stats.memory import empty
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -80,10 +82,12 @@ def tail_pvalues(counts: Floats, mean: Floats, variance: Floats) -> tuple[Floats
     (array([1.42e-07]), array([0.99999986]))
     """
     y, m, v = (np.ascontiguousarray(a).ravel() for a in (counts, mean, variance))
-    upper, lower = np.empty_like(m), np.empty_like(m)
+    upper, lower = (empty(m.shape, m.dtype.type) for _ in range(2))
+    room = empty((4, min(_BODY_PIECE, len(m))), m.dtype.type)
     doubtful = np.empty(len(m), bool)
     for now in _pieces(len(m), _BODY_PIECE):
-        _body(y[now], m[now], v[now], upper[now], doubtful[now])
+        part = room[:, : len(m[now])]
+        _body(y[now], m[now], v[now], upper[now], doubtful[now], part)
         np.subtract(1, upper[now], out=lower[now])
     few = np.less(m, _SMALL_MEAN) & doubtful
     poor = []
@@ -132,17 +136,24 @@ def _pieces(length: int, size: int) -> list[slice]:
 
 
 def _body(
-    counts: Floats, mean: Floats, variance: Floats, upper: Floats, doubtful: NDArray[np.bool_]
+    counts: Floats,
+    mean: Floats,
+    variance: Floats,
+    upper: Floats,
+    doubtful: NDArray[np.bool_],
+    room: Floats,
 ) -> None:
-    """Write the normal score's upper tail, and where it is not to be trusted."""
-    spread = np.sqrt(variance)
-    z = counts - mean
+    """Write the normal score's upper tail, and where it is not to be trusted; `room` is overwritten."""
+    spread, z, lopsided, bend = room
+    np.sqrt(variance, out=spread)
+    np.subtract(counts, mean, out=z)
     z /= spread
-    lopsided = variance / mean
+    np.divide(variance, mean, out=lopsided)
     lopsided *= 2
     lopsided -= 1
     lopsided /= spread
-    bend = np.minimum(z * z, 9)
+    np.multiply(z, z, out=bend)
+    np.minimum(bend, 9, out=bend)
     bend -= 1
     bend *= lopsided
     bend /= 6

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Most series per block: small enough that one block's state stays in the processor's cache,
 # large enough that numpy's own cost of a call does not count.
 _BLOCK = 12288
+_LINE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ def filter_counts(
     out = Output.empty(len(y), y.shape[1], options.windows)
     states = []
     size = -(-len(y) // max(-(-len(y) // _BLOCK), 1)) or 1
+    size += -size % _LINE  # rows begin on cache lines
     for start in range(0, max(len(y), 1), size):
         block = slice(start, start + size)
         observed = Observed.of(y[block], None if e is None else e[block])

@@ -15,6 +15,7 @@ from rcakit.stats.filters.scan import Scan
 from rcakit.stats.filters.season import Season
 from rcakit.stats.filters.start import first_state
 from rcakit.stats.filters.state import FilterState
+from rcakit.stats.memory import empty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,12 +47,12 @@ class Output:
         shape = (n_steps, n_series)
         tails = (len(windows), *shape)
         return cls(
-            expected=np.empty(shape, PRECISION),
-            variance=np.empty(shape, PRECISION),
-            level=np.empty(shape, PRECISION),
-            base=np.empty(shape, PRECISION),
-            upper=np.empty(tails, PRECISION),
-            lower=np.empty(tails, PRECISION),
+            expected=empty(shape, PRECISION),
+            variance=empty(shape, PRECISION),
+            level=empty(shape, PRECISION),
+            base=empty(shape, PRECISION),
+            upper=empty(tails, PRECISION),
+            lower=empty(tails, PRECISION),
             shift=np.zeros(shape, np.int8),
         )
 
@@ -71,7 +72,8 @@ class Observed:
     @classmethod
     def of(cls, counts: Floats, exposure: Floats | None) -> Observed:
         """Find what is missing: no finite count, or no positive exposure."""
-        y = np.array(counts.T, dtype=PRECISION, order="C")
+        y = empty(counts.T.shape, PRECISION)
+        y[:] = counts.T
         seen = np.isfinite(y)
         e = None
         if exposure is not None:
@@ -126,7 +128,7 @@ class Learner:
         self._observed, self._options = observed, options
         self._clock = clock.table(self._start, n_steps)
         if state is None:
-            warm = first_state(
+            state = first_state(
                 observed.y,
                 observed.exposure,
                 observed.present(),
@@ -134,10 +136,8 @@ class Learner:
                 clock.sizes(),
                 options,
             )
-        else:
-            warm = state.copy()
         self._steps_at_once = min(max(_CELLS // max(n_series, 1), 1), n_steps)
-        self._take_up(warm)
+        self._take_up(state.copy())
 
     def _take_up(self, state: FilterState) -> None:
         options = self._options

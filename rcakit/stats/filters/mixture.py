@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rcakit.stats.filters.options import PRECISION
+from rcakit.stats.memory import empty
 
 if TYPE_CHECKING:
     from rcakit.stats.filters.options import Floats
@@ -30,7 +31,8 @@ class Mixture:
 
     def __init__(self, log_weights: Floats, memory: float) -> None:
         self._memory, self.log_weights = memory, log_weights
-        self.weights, self._product, self._gain = (np.empty_like(log_weights) for _ in range(3))
+        shape = log_weights.shape
+        self.weights, self._product, self._gain = (empty(shape, PRECISION) for _ in range(3))
         self._normalise()
 
     def average(self, values: Floats) -> Floats:
@@ -83,8 +85,9 @@ class Growth:
     def __init__(self, discounts: tuple[float, ...], n_series: int) -> None:
         quick, slow = 1 / (1 - min(discounts)), 1 / (1 - max(discounts))
         self._memory, self._gap = quick, max(slow - quick, 1.0)
-        self.levels = np.empty((len(discounts) + 1, n_series), PRECISION)
-        self.precision = np.empty_like(self.levels)
+        self.levels, self.precision = (
+            empty((len(discounts) + 1, n_series), PRECISION) for _ in range(2)
+        )
         self.rate: Floats = np.zeros(n_series, PRECISION)
         # Errors over what a wandering series would have, and what a step adds to their variance.
         slowest = max(discounts)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rcakit.stats.filters.options import LEAST_MEAN, PRECISION
+from rcakit.stats.memory import empty
 from rcakit.stats.tails import tail_pvalues
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ class Scan:
 
     def __init__(self, recent: Floats, n_steps: int, options: FilterOptions) -> None:
         self._windows, self._back = options.windows, recent.shape[1]
-        self.rows = np.empty((N_ROWS, self._back + n_steps, recent.shape[2]), PRECISION)
+        self.rows = empty((N_ROWS, self._back + n_steps, recent.shape[2]), PRECISION)
         self.rows[:, : self._back] = recent
         # Count, mean and variance of every window, one after the other.
-        self._cells = np.empty((3, len(self._windows), n_steps, recent.shape[2]), PRECISION)
+        self._cells = empty((3, len(self._windows), n_steps, recent.shape[2]), PRECISION)
 
     def at(self, step: int) -> Floats:
         """Where the seven numbers of a step belong, shape (7, n)."""

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rcakit.stats.memory import empty
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     Floats = NDArray[np.floating]
+
+
+def _copied(part: Floats) -> Floats:
+    copy: Floats = empty(part.shape, part.dtype.type)
+    copy[...] = part
+    return copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class FilterState:
 
     def copy(self) -> FilterState:
         """Give arrays that may be changed in place."""
-        return self._map(lambda part: np.array(part, order="C"))
+        return self._map(_copied)
 
     def _map(self, change: Callable[[Floats], Floats]) -> FilterState:
         values: dict[str, Any] = {"n_steps": self.n_steps}
