@@ -1,7 +1,7 @@
 """Which control chart fits the data, and why?"""
 
 import datetime as dt
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -32,23 +32,7 @@ Kind = Literal[
     "cusum",
 ]
 
-KINDS: tuple[str, ...] = (
-    "auto",
-    "xmr",
-    "xbar_r",
-    "xbar_s",
-    "r",
-    "s",
-    "p",
-    "np",
-    "c",
-    "u",
-    "p_prime",
-    "u_prime",
-    "seasonal",
-    "ewma",
-    "cusum",
-)
+KINDS: tuple[str, ...] = get_args(Kind)
 LARGEST_RANGE_SUBGROUP = 10  # beyond it a range wastes what a standard deviation keeps
 
 _RATES = ("p", "np", "p_prime", "u", "u_prime")

@@ -5,23 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from rcakit import frames, wording
-from rcakit.spikes.calendars import check_calendar
+from rcakit import frames
 from rcakit.spikes.engines import follow
 from rcakit.spikes.family import FAMILIES, choose_family
 from rcakit.spikes.grid import EmptyPeriods, Every, add_totals
 from rcakit.spikes.judgement import Direction, Judge, judged
-from rcakit.spikes.question import (
-    Question,
-    as_levels,
-    check_length,
-    check_month_days,
-    read_snapshot,
-)
+from rcakit.spikes.question import as_levels, check_length, read_question
 from rcakit.spikes.result import SpikeResult
 from rcakit.spikes.resuming import resumed
 from rcakit.spikes.state import State
-from rcakit.validation import check_choice, check_date, check_names, check_number
+from rcakit.validation import check_choice
 
 __all__ = ["detect"]
 
@@ -137,40 +130,29 @@ def detect(
     >>> rcakit.spikes.detect(reports, time="created_at").to_records("incidents")
     []
     """
-    check_choice(every, "every", ("1h", "1d", "1w", "1mo"))
-    check_choice(direction, "direction", ("up", "down", "both"))
     check_choice(family, "family", FAMILIES)
-    check_choice(empty, "empty", ("auto", "zero", "missing"))
-    check_number(alpha, "alpha", gt=0, lt=0.5)
-    check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
-    keys = check_names(by, "by")
-    if calendar is not None:
-        check_calendar(calendar)
-    ask = Question(
+    ask = read_question(
         time=time,
         value=value,
-        keys=keys,
+        by=by,
         exposure=exposure,
         every=every,
         tz=tz,
-        arrived_at=arrived_at,
         calendar=calendar,
+        month_days=month_days,
         empty=empty,
-        start=None if start is None else check_date(start, "start"),
-        snapshot=read_snapshot(as_of, tz),
-        month_days=check_month_days(month_days, every),
+        start=start,
+        as_of=as_of,
+        arrived_at=arrived_at,
     )
     judge = Judge(direction, alpha, confidence_level)
     earlier = State.load(state) if isinstance(state, str | Path) else state
-    words = {
-        "unit": unit or (wording.name(value) if value else "rows"),
-        "library": frames.library(data),
-    }
+    words = {"unit": ask.unit(unit), "library": frames.library(data)}
     if earlier is not None:
         return resumed(data, ask, judge, earlier, totals=totals, words=words)
     grid = ask.grid(data)
     check_length(grid)
-    if totals and keys:
+    if totals and ask.keys:
         grid = add_totals(grid)
     chosen = choose_family(grid, value=value, family=family)
     if chosen == "gauge":

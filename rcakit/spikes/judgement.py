@@ -17,6 +17,7 @@ from rcakit.stats import scans
 from rcakit.stats.bells import normal_quantile
 from rcakit.stats.multiplicity import benjamini_hochberg
 from rcakit.stats.scans import Law
+from rcakit.validation import check_choice, check_number
 
 __all__ = ["Direction", "Judge", "judged"]
 
@@ -31,6 +32,12 @@ class Judge:
     direction: Direction
     alpha: float
     confidence_level: float
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be judged by."""
+        check_choice(self.direction, "direction", ("up", "down", "both"))
+        check_number(self.alpha, "alpha", gt=0, lt=0.5)
+        check_number(self.confidence_level, "confidence_level", gt=0.5, lt=1)
 
     @property
     def tail(self) -> float:

@@ -1,6 +1,7 @@
 """What is asked of a table, and the grid of counts that answers it."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -10,13 +11,13 @@ import numpy as np
 from rcakit import frames, wording
 from rcakit.errors import NotEnoughDataError, ParameterError
 from rcakit.spikes import right_edge
-from rcakit.spikes.calendars import count_holidays
+from rcakit.spikes.calendars import check_calendar, count_holidays
 from rcakit.spikes.engines import MIN_HISTORY
 from rcakit.spikes.grid import ALL, EmptyPeriods, Every, Grid, build_grid
 from rcakit.spikes.right_edge import ARRIVAL, Snapshot
 from rcakit.spikes.state import State
 from rcakit.stats.rhythm import rhythm
-from rcakit.validation import check_date, refusal
+from rcakit.validation import check_choice, check_date, check_names, refusal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,9 +26,8 @@ __all__ = [
     "Question",
     "as_levels",
     "check_length",
-    "check_month_days",
     "check_rows",
-    "read_snapshot",
+    "read_question",
 ]
 
 _LEAST = {"1h": 338, "1d": MIN_HISTORY + 2, "1w": 10, "1mo": 10}
@@ -53,6 +53,10 @@ class Question:
     snapshot: Snapshot | None
     month_days: bool = False
     span: tuple[dt.datetime, dt.datetime] | None = None  # first and last period of every grid
+
+    def unit(self, given: str | None) -> str:
+        """Say what is counted."""
+        return given or (wording.name(self.value) if self.value else "rows")
 
     def settings(self) -> dict[str, Any]:
         """Return what a resumed run must share, as plain values."""
@@ -177,7 +181,48 @@ class Question:
         )
 
 
-def read_snapshot(as_of: str | dt.date | dt.datetime | None, tz: str) -> Snapshot | None:
+def read_question(
+    *,
+    time: str,
+    value: str | None,
+    by: str | Sequence[str],
+    exposure: str | None,
+    every: Every,
+    tz: str,
+    calendar: str | None,
+    month_days: bool,
+    empty: EmptyPeriods,
+    start: str | dt.date | None,
+    as_of: str | dt.date | dt.datetime | None,
+    arrived_at: str | None = None,
+) -> Question:
+    """Check the options that say what is asked of a table; see `rcakit.spikes.detect`."""
+    check_choice(every, "every", ("1h", "1d", "1w", "1mo"))
+    check_choice(empty, "empty", ("auto", "zero", "missing"))
+    keys = check_names(by, "by")
+    if calendar is not None:
+        check_calendar(calendar)
+    if month_days and every in {"1w", "1mo"}:
+        raise ParameterError(
+            f"month_days is for days and hours, got every={every!r}. Leave month_days out."
+        )
+    return Question(
+        time=time,
+        value=value,
+        keys=keys,
+        exposure=exposure,
+        every=every,
+        tz=tz,
+        arrived_at=arrived_at,
+        calendar=calendar,
+        empty=empty,
+        start=None if start is None else check_date(start, "start"),
+        snapshot=_snapshot(as_of, tz),
+        month_days=month_days,
+    )
+
+
+def _snapshot(as_of: str | dt.date | dt.datetime | None, tz: str) -> Snapshot | None:
     """Read a day or a moment; naive moments are UTC."""
     if as_of is None:
         return None
@@ -266,15 +311,6 @@ def check_length(grid: Grid) -> None:
             f"spikes need at least {least} {_NAMES[grid.every]}, got {len(grid.days)} "
             f"({grid.days[0]} to {grid.days[-1]}). Give more history, or an earlier start."
         )
-
-
-def check_month_days(wanted: bool, every: Every) -> bool:  # noqa: FBT001 - the option itself
-    """Refuse days of the month where periods are longer than days."""
-    if wanted and every in {"1w", "1mo"}:
-        raise ParameterError(
-            f"month_days is for days and hours, got every={every!r}. Leave month_days out."
-        )
-    return wanted
 
 
 def as_levels(grid: Grid) -> Grid:

@@ -8,29 +8,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rcakit import frames, wording
-from rcakit.spikes.calendars import check_calendar
+from rcakit import frames
 from rcakit.spikes.engines import Followed, follow
 from rcakit.spikes.family import FAMILIES, Family, choose_family
 from rcakit.spikes.grid import EmptyPeriods, Every, Grid, take_series
 from rcakit.spikes.judgement import Direction, Judge, judged
-from rcakit.spikes.question import (
-    Question,
-    as_levels,
-    check_length,
-    check_month_days,
-    check_rows,
-    read_snapshot,
-)
+from rcakit.spikes.question import Question, as_levels, check_length, check_rows, read_question
 from rcakit.spikes.result import SpikeResult
-from rcakit.validation import (
-    check_choice,
-    check_date,
-    check_integer,
-    check_names,
-    check_number,
-    refusal,
-)
+from rcakit.validation import check_choice, check_integer, refusal
 
 __all__ = ["screen"]
 
@@ -104,37 +89,25 @@ def screen(
     >>> found.incidents
     ()
     """
-    check_choice(every, "every", ("1h", "1d", "1w", "1mo"))
-    check_choice(direction, "direction", ("up", "down", "both"))
     check_choice(family, "family", FAMILIES)
-    check_choice(empty, "empty", ("auto", "zero", "missing"))
-    check_number(alpha, "alpha", gt=0, lt=0.5)
-    check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
-    block_size = check_integer(block_size, "block_size", ge=1)
-    keys = check_names(by, "by")
-    if not keys:
-        raise refusal("by", "at least one column", by, "For a single series use detect.")
-    if calendar is not None:
-        check_calendar(calendar)
-    ask = Question(
+    ask = read_question(
         time=time,
         value=value,
-        keys=keys,
+        by=by,
         exposure=exposure,
         every=every,
         tz=tz,
-        arrived_at=None,
         calendar=calendar,
+        month_days=month_days,
         empty=empty,
-        start=None if start is None else check_date(start, "start"),
-        snapshot=read_snapshot(as_of, tz),
-        month_days=check_month_days(month_days, every),
+        start=start,
+        as_of=as_of,
     )
     judge = Judge(direction, alpha, confidence_level)
-    words = {
-        "unit": unit or (wording.name(value) if value else "rows"),
-        "library": frames.library(data),
-    }
+    block_size = check_integer(block_size, "block_size", ge=1)
+    if not ask.keys:
+        raise refusal("by", "at least one column", by, "For a single series use detect.")
+    words = {"unit": ask.unit(unit), "library": frames.library(data)}
     screening = _Screening(data, ask, judge, family, block_size, progress)
     pvalue = screening.pvalues()
     _adjust(pvalue, judge, every)
