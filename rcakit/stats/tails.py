@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 # Cells worked on at a time, so that temporaries stay in the processor's cache.
 _BODY_PIECE = 1 << 15
-_PIECE = 1 << 16
+_SUM_PIECE = 1 << 14
+_SCORE_PIECE = 1 << 13
+_EXACT_PIECE = 1 << 14
 # Where exact methods take over from the normal score: in tails below the first, plus the
 # second times the skewness, and for laws more lopsided than the third.
 _TAIL_AT_LEAST = 0.02
@@ -45,13 +47,17 @@ _NEARLY_ZERO = 1e-30
 _SERIES_FROM = 16.0  # Stirling's series has twelve digits from here on
 
 
-def tail_pvalues(counts: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+def tail_pvalues(
+    counts: Floats, mean: Floats, variance: Floats, *, out: tuple[Floats, Floats] | None = None
+) -> tuple[Floats, Floats]:
     """Give mid-p-values of both tails for millions of cells, exact where it matters.
 
     Parameters
     ----------
     counts, mean, variance
         Arrays of one shape without nan; `mean` positive, `variance` at least `mean`.
+    out
+        Two contiguous arrays of that shape to write into; new ones if left out.
 
     Returns
     -------
@@ -82,26 +88,23 @@ def tail_pvalues(counts: Floats, mean: Floats, variance: Floats) -> tuple[Floats
     (array([1.42e-07]), array([0.99999986]))
     """
     y, m, v = (np.ascontiguousarray(a).ravel() for a in (counts, mean, variance))
-    upper, lower = (empty(m.shape, m.dtype.type) for _ in range(2))
-    room = empty((4, min(_BODY_PIECE, len(m))), m.dtype.type)
-    doubtful = np.empty(len(m), bool)
-    for now in _pieces(len(m), _BODY_PIECE):
-        part = room[:, : len(m[now])]
-        _body(y[now], m[now], v[now], upper[now], doubtful[now], part)
-        np.subtract(1, upper[now], out=lower[now])
-    few = np.less(m, _SMALL_MEAN) & doubtful
+    tails = out or (empty(mean.shape, m.dtype.type), empty(mean.shape, m.dtype.type))
+    upper, lower = (tail.reshape(-1) for tail in tails)
+    with np.errstate(over="ignore"):
+        at = _bodies(y, m, v, upper, lower)
+    y, m, v = y[at], m[at], v[at]
+    few = m < _SMALL_MEAN
     poor = []
-    for chosen, method in ((few, _summed_tails), (doubtful ^ few, _score_tails)):
-        at = np.flatnonzero(chosen)
-        for now in _pieces(len(at), _PIECE):
-            cells = at[now]
-            upper[cells], lower[cells], again = method(y[cells], m[cells], v[cells])
+    for chosen, method, size in (
+        (few, _summed_tails, _SUM_PIECE),
+        (~few, _score_tails, _SCORE_PIECE),
+    ):
+        for cells in _pieces(np.flatnonzero(chosen), size):
+            upper[at[cells]], lower[at[cells]], again = method(y[cells], m[cells], v[cells])
             poor.append(cells[again])
-    at = np.concatenate([*poor, at[:0]])
-    for now in _pieces(len(at), _PIECE):
-        cells = at[now]
-        upper[cells], lower[cells] = _exact_tails(y[cells], m[cells], v[cells])
-    return upper.reshape(mean.shape), lower.reshape(mean.shape)
+    for cells in _pieces(np.concatenate([*poor, at[:0]]), _EXACT_PIECE):
+        upper[at[cells]], lower[at[cells]] = _exact_tails(y[cells], m[cells], v[cells])
+    return tails
 
 
 def cumulative(counts: Doubles, mean: Doubles, variance: Doubles) -> Doubles:
@@ -131,8 +134,24 @@ def normal_score(counts: Floats, mean: Floats, variance: Floats) -> Doubles:
     return _peizer_pratt(*_doubles(counts, mean, variance))
 
 
-def _pieces(length: int, size: int) -> list[slice]:
-    return [slice(start, start + size) for start in range(0, length, size)]
+def _pieces(places: NDArray[np.intp], size: int) -> list[NDArray[np.intp]]:
+    return [places[start : start + size] for start in range(0, len(places), size)]
+
+
+def _bodies(
+    counts: Floats, mean: Floats, variance: Floats, upper: Floats, lower: Floats
+) -> NDArray[np.intp]:
+    """Write the normal scores' tails, piece by piece; return the places not to be trusted."""
+    room = empty((4, min(_BODY_PIECE, len(mean))), mean.dtype.type)
+    doubtful = np.empty(room.shape[1], bool)
+    places = [np.empty(0, np.intp)]
+    for start in range(0, len(mean), _BODY_PIECE):
+        now = slice(start, start + _BODY_PIECE)
+        n = len(mean[now])
+        _body(counts[now], mean[now], variance[now], upper[now], doubtful[:n], room[:, :n])
+        np.subtract(1, upper[now], out=lower[now])
+        places.append(np.flatnonzero(doubtful[:n]) + start)
+    return np.concatenate(places)
 
 
 def _body(
@@ -156,7 +175,7 @@ def _body(
     np.minimum(bend, 9, out=bend)
     bend -= 1
     bend *= lopsided
-    bend /= 6
+    bend *= 1 / 6
     z -= bend
     _normal_body(z, out=upper)
     # The more lopsided the law, the earlier the normal score fails.
@@ -167,9 +186,7 @@ def _body(
 
 
 def _normal_body(z: Floats, *, out: Floats) -> None:
-    """P(Z > z) by the logistic form of Page; good to four decimals."""
-    np.minimum(z, 6, out=z)
-    np.maximum(z, -6, out=z)
+    """P(Z > z) by the logistic form of Page; good to four decimals, 0 where it overflows."""
     np.multiply(z, z, out=out)
     out *= 0.07056
     out += 1.5976

@@ -140,8 +140,8 @@ def filter_counts(
         variance=out.variance.T,
         level=out.level.T,
         base=out.base.T,
-        pvalue_upper=out.upper.swapaxes(1, 2),
-        pvalue_lower=out.lower.swapaxes(1, 2),
+        pvalue_upper=out.upper.transpose(1, 2, 0),
+        pvalue_lower=out.lower.transpose(1, 2, 0),
         level_shift=out.shift.T,
         state=FilterState.join(states),
     )

@@ -37,7 +37,7 @@ class Output:
     variance: Floats
     level: Floats
     base: Floats
-    upper: Floats  # (windows, T, n)
+    upper: Floats  # (T, windows, n)
     lower: Floats
     shift: NDArray[np.int8]  # (T, n)
 
@@ -45,7 +45,7 @@ class Output:
     def empty(cls, n_series: int, n_steps: int, windows: tuple[int, ...]) -> Output:
         """Make room for the results."""
         shape = (n_steps, n_series)
-        tails = (len(windows), *shape)
+        tails = (n_steps, len(windows), n_series)
         return cls(
             expected=empty(shape, PRECISION),
             variance=empty(shape, PRECISION),
@@ -177,7 +177,7 @@ class Learner:
                 self._step(t, out, self._scan.at(t - first))
             now = slice(first, last)
             self._scan.pvalues(
-                out.expected[now], out.variance[now], out.upper[:, now], out.lower[:, now]
+                out.expected[now], out.variance[now], out.upper[now], out.lower[now]
             )
         self._blank(out)
         return self._freeze()
@@ -187,29 +187,29 @@ class Learner:
         growth, mixture = self._growth, self._mixture
         base, season_error = self._season_at(t)
         growth.extend(self._level.counts, self._level.exposure)
-        level = mixture.average(growth.levels)
-        mean = level * base
+        level = mixture.average(growth.levels, out=out.level[t])
+        mean = np.multiply(level, base, out=out.expected[t])
         np.maximum(mean, LEAST_MEAN, out=mean)
         ratio = self._dispersion.at(mean)
         scale = ratio / level
-        error = mixture.average(growth.precision)
+        error = mixture.average(growth.precision, out=row[4])
         error *= scale
-        np.multiply(mixture.average_again(growth.wander), scale, out=row[5])
-        variance = season_error + error
+        mixture.average_again(growth.wander, out=row[5])
+        row[5] *= scale
+        variance = np.add(season_error, error, out=out.variance[t])
         variance *= mean
         variance += ratio
         variance *= mean
         y, seen = self._observed.y[t], None
         row[0], row[1], row[2] = y, base, level
         np.multiply(base, ratio, out=row[3])
-        row[4] = error
         np.multiply(growth.rate, mixture.weights[-1], out=row[6])
         if self._observed.seen is not None:
             seen = self._observed.seen[t]
             row[1] *= seen
             row[3] *= seen
             y = y + mean * (1 - seen)
-        out.expected[t], out.variance[t], out.level[t], out.base[t] = mean, variance, level, row[1]
+        out.base[t] = row[1]
         out.shift[t] = self._learn(t, y, mean, variance, ratio, level, base, row, seen)
 
     def _learn(
@@ -269,8 +269,8 @@ class Learner:
             early = (seen == 0) | (upto - seen < least)
             self._n_seen = upto[-1]
         if early.any():
-            for tails in (*out.upper, *out.lower):
-                np.copyto(tails[: len(early)], np.nan, where=early)
+            for tails in (out.upper, out.lower):
+                np.copyto(tails[: len(early)], np.nan, where=early[:, None])
 
     def _freeze(self) -> FilterState:
         level, dispersion = self._level, self._dispersion

@@ -35,15 +35,15 @@ class Mixture:
         self.weights, self._product, self._gain = (empty(shape, PRECISION) for _ in range(3))
         self._normalise()
 
-    def average(self, values: Floats) -> Floats:
+    def average(self, values: Floats, *, out: Floats) -> Floats:
         """Weighted mean over the levels."""
         np.multiply(self.weights, values, out=self._product)
-        return np.add.reduce(self._product, axis=0)
+        return np.add.reduce(self._product, axis=0, out=out)
 
-    def average_again(self, factor: Floats) -> Floats:
+    def average_again(self, factor: Floats, *, out: Floats) -> Floats:
         """Weighted mean of the values last averaged, times a factor of shape (K + 1, 1)."""
         self._product *= factor
-        return np.add.reduce(self._product, axis=0)
+        return np.add.reduce(self._product, axis=0, out=out)
 
     def learn(self, levels: Floats, level: Floats, y: Floats, base: Floats) -> None:
         """Add the quasi-log-likelihood of a (winsorised) count, relative to the mixture's.

@@ -35,8 +35,8 @@ class Scan:
         self._windows, self._back = options.windows, recent.shape[1]
         self.rows = empty((N_ROWS, self._back + n_steps, recent.shape[2]), PRECISION)
         self.rows[:, : self._back] = recent
-        # Count, mean and variance of every window, one after the other.
-        self._cells = empty((3, len(self._windows), n_steps, recent.shape[2]), PRECISION)
+        # Count, mean and variance of every window of every step, and their two tails.
+        self._cells = empty((5, n_steps, len(self._windows), recent.shape[2]), PRECISION)
 
     def at(self, step: int) -> Floats:
         """Where the seven numbers of a step belong, shape (7, n)."""
@@ -54,29 +54,33 @@ class Scan:
         mean, variance
             Shape (steps, n), of the single steps.
         upper, lower
-            Shape (windows, steps, n), written.
+            Shape (steps, windows, n), written.
         """
         n = len(mean)
-        cells = self._cells[:, :, :n]
+        counts, means, variances, *tails = self._cells[:, :n]
         for i, width in enumerate(self._windows):
             if width == 1:
-                cells[0, i] = self.rows[0, self._back : self._back + n]
-                cells[1, i], cells[2, i] = mean, variance
+                counts[:, i] = self.rows[0, self._back : self._back + n]
+                means[:, i], variances[:, i] = mean, variance
             else:
-                cells[0, i], cells[1, i], cells[2, i] = self._window(width, n)
-        upper[:], lower[:] = tail_pvalues(*cells)
+                self._window(width, counts[:, i], means[:, i], variances[:, i])
+        if upper.flags.c_contiguous and lower.flags.c_contiguous:
+            tail_pvalues(counts, means, variances, out=(upper, lower))
+        else:
+            upper[:], lower[:] = tail_pvalues(counts, means, variances, out=(tails[0], tails[1]))
         self.rows[:, : self._back] = self.rows[:, n : n + self._back].copy()
 
-    def _window(self, width: int, n: int) -> tuple[Floats, Floats, Floats]:
-        """Count, mean and variance of windows; their level is the one before the first step."""
+    def _window(self, width: int, counts: Floats, mean: Floats, variance: Floats) -> None:
+        """Write count, mean and variance; the level is the one before the window's first step."""
+        n = len(mean)
         rows = self.rows[:, self._back + 1 - width : self._back + n]
-        counts, base, noise = (rolling_sum(rows[i], width) for i in (0, 1, 3))
+        counts[:], base, noise = (rolling_sum(rows[i], width) for i in (0, 1, 3))
         level, error, drift, rate = (rows[i, :n] for i in (2, 4, 5, 6))
         ahead = rate * ((width - 1) / 2)
         ahead += 1
         ahead *= level
         base *= ahead
-        mean = np.maximum(base, LEAST_MEAN, out=base)
+        np.maximum(base, LEAST_MEAN, out=mean)
         # A level that wanders by a step's worth each day is off by the average of
         # 1, 2, ..., w such steps, whose variance this is.
         relative = drift * ((width + 1) * (2 * width + 1) / (6 * width))
@@ -85,7 +89,7 @@ class Scan:
         relative *= mean
         noise *= ahead
         noise += relative
-        return counts, mean, np.maximum(noise, mean, out=noise)
+        np.maximum(noise, mean, out=variance)
 
 
 def rolling_sum(rows: Floats, width: int) -> Floats:
@@ -109,14 +113,18 @@ def rolling_sum(rows: Floats, width: int) -> Floats:
     >>> rolling_sum(np.arange(6.0), 3)
     array([ 3.,  6.,  9., 12.])
     """
-    total, done, power, size = None, 0, rows, 1
+    parts, done, power, size = [], 0, rows, 1
     length = len(rows) - width + 1
     while size <= width:
         if width & size:
-            part = power[done : done + length]
-            total = part.copy() if total is None else np.add(total, part, out=total)
+            parts.append(power[done : done + length])
             done += size
         if 2 * size <= width:
             power = power[:-size] + power[size:]
         size *= 2
-    return np.empty_like(rows[:0]) if total is None else total
+    if len(parts) == 1:
+        return parts[0].copy() if width == 1 else parts[0]
+    total = parts[0] + parts[1]
+    for part in parts[2:]:
+        total += part
+    return total
