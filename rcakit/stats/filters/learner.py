@@ -176,9 +176,7 @@ class Learner:
             for t in range(first, last):
                 self._step(t, out, self._scan.at(t - first))
             now = slice(first, last)
-            self._scan.pvalues(
-                out.expected[now], out.variance[now], out.upper[now], out.lower[now]
-            )
+            self._scan.pvalues(out.expected[now], out.variance[now], out.upper[now], out.lower[now])
         self._blank(out)
         return self._freeze()
 
