@@ -103,7 +103,7 @@ def explain(
     ordered
         Dimensions whose values have an order, such as app versions: "from 8.12.0 on" and "before
         8.12.0" are candidates then as well. A mapping gives the values in order; otherwise numbers
-        go by size and texts as people sort versions, 9.1 before 10.2. Needs a baseline.
+        go by size and texts as people sort versions, 9.1 before 10.2.
 
     Returns
     -------
@@ -144,10 +144,6 @@ def explain(
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
     nested = _nested(hierarchy, names)
     orders = orders_of(ordered, names)
-    if orders and expected is not None:
-        raise ParameterError(
-            "ordered must come with a baseline of days, got a forecast. Leave one of the two out."
-        )
     if expected is not None and denominator is not None:
         raise ParameterError(
             "expected and denominator exclude each other, got both. Give the forecast of the "
@@ -447,45 +443,25 @@ def _attribute(
     hierarchy: tuple[Nesting, ...],
 ) -> Attribution:
     """Choose the family of the noise by the kind of metric."""
+    codes, sizes, observed = leaves.searched_codes, leaves.searched_sizes, leaves.observed
     options: dict[str, Any] = {
         "max_depth": max_depth,
         "max_segments": max_causes,
         "alpha": alpha,
         "confidence_level": confidence_level,
+        "hierarchy": hierarchy,
+        "families": leaves.families,
     }
-    if leaves.history is None and counts_rows:
-        from rcakit.stats.attribution.counts import attribute_forecast_counts
-
-        return attribute_forecast_counts(
-            leaves.codes, leaves.sizes, leaves.observed, leaves.usual, **options
-        )
-    if leaves.history is None:
+    if leaves.history is None and not counts_rows:
         from rcakit.stats.attribution.amounts import attribute_amounts
 
-        return attribute_amounts(
-            leaves.codes, leaves.sizes, leaves.observed, leaves.usual, **options
-        )
-    if leaves.denominator is not None:
-        from rcakit.stats.attribution.ratios import attribute_ratios
+        return attribute_amounts(codes, sizes, observed, leaves.usual, **options)
+    from rcakit.stats.attribution import counts, ratios
 
-        return attribute_ratios(
-            leaves.searched_codes,
-            leaves.searched_sizes,
-            leaves.observed,
-            leaves.denominator,
-            history=leaves.history,
-            hierarchy=hierarchy,
-            families=leaves.families,
-            **options,
-        )
-    from rcakit.stats.attribution.counts import attribute_counts
-
-    return attribute_counts(
-        leaves.searched_codes,
-        leaves.searched_sizes,
-        leaves.observed,
-        history=leaves.history,
-        hierarchy=hierarchy,
-        families=leaves.families,
-        **options,
+    if leaves.history is None:
+        return counts.attribute_forecast_counts(codes, sizes, observed, leaves.usual, **options)
+    if leaves.denominator is None:
+        return counts.attribute_counts(codes, sizes, observed, history=leaves.history, **options)
+    return ratios.attribute_ratios(
+        codes, sizes, observed, leaves.denominator, history=leaves.history, **options
     )

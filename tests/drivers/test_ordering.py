@@ -44,6 +44,25 @@ def test_versions_are_named_together(moved, named):
     assert sorted(r["value"] for r in result.is_is_not() if r["is_inside"]) == sorted(moved)
 
 
+@pytest.mark.parametrize("value", [None, "n"])
+def test_ranges_hold_for_forecasts(value):
+    """With a forecast instead of a baseline, versions that moved alike are one segment too."""
+    rng = np.random.default_rng(5)
+    rows = [
+        (version, place, 1, 60 / n)
+        for version in VERSIONS
+        for place in range(12)
+        for n in [int(rng.poisson(150 if version in VERSIONS[4:] else 60))]
+        for _ in range(n)
+    ]
+    table = pl.DataFrame(rows, schema=["app_version", "place", "n", "hoped"], orient="row")
+    options = {"dimensions": ["app_version", "place"], "value": value, "expected": "hoped"}
+    assert explain(table, ordered="app_version", **options).segments == (
+        {"app_version": "from 10.1 on"},
+    )
+    assert len(explain(table, **options).segments) == 2
+
+
 def test_entities_of_a_range_are_found():
     """Accounts are counted over all versions of a range."""
     result = _explain(VERSIONS[4:], ordered="app_version", entity="platform")

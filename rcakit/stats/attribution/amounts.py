@@ -5,6 +5,7 @@ multiplicative, its size is learnt from the leaves themselves, and every leaf ad
 grid of effects to all segments it belongs to.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -14,6 +15,7 @@ from scipy import sparse, special
 
 from rcakit.stats.attribution.lattice import Lattice, members
 from rcakit.stats.attribution.outcome import Alternative, Attribution, Segment, Verdict
+from rcakit.stats.attribution.search import Nesting, parents
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -239,6 +241,8 @@ def attribute_amounts(
     max_segments: int = 20,
     alpha: float = 0.01,
     confidence_level: float = 0.95,
+    hierarchy: Sequence[Nesting] = (),
+    families: Sequence[int] | None = None,
 ) -> Attribution:
     """Name the segments that explain the gap between amounts and their forecasts, or say that none does.
 
@@ -250,8 +254,10 @@ def attribute_amounts(
         Number of values per dimension.
     observed, expected
         Amount and forecast per leaf, shape (n_leaves,), non-negative.
-    max_depth, max_segments, alpha, confidence_level
+    max_depth, max_segments, alpha, confidence_level, hierarchy
         As in `counts.attribute_counts`.
+    families
+        As in `lattice.Lattice`.
 
     Notes
     -----
@@ -268,7 +274,13 @@ def attribute_amounts(
     value, forecast = np.asarray(observed, float)[used], np.asarray(expected, float)[used]
     deviation = symmetric_deviation(value, forecast)
     noise = amount_noise(deviation, np.maximum(value, forecast))
-    scan = _EvidenceScan(codes[used], sizes, leaf_evidence(deviation, noise), max_depth=max_depth)
+    scan = _EvidenceScan(
+        Lattice(
+            codes[used], sizes, np.ones((1, len(used))), max_depth=max_depth, families=families
+        ),
+        leaf_evidence(deviation, noise),
+        hierarchy,
+    )
     found = scan.run(alpha=alpha, max_segments=max_segments)
     factor = (2.0 - noise.shift) / (2.0 + noise.shift)
     table = _Amounts(
@@ -299,14 +311,22 @@ class _Amounts:
 class _EvidenceScan:
     """Greedy search on sums of leaf evidence."""
 
-    __slots__ = ("alive", "evidence", "lattice", "log_evalue", "log_weight", "n_leaves", "sums")
+    __slots__ = (
+        "alive",
+        "evidence",
+        "hierarchy",
+        "lattice",
+        "log_evalue",
+        "log_weight",
+        "n_leaves",
+        "sums",
+    )
 
     def __init__(
-        self, codes: Integers, sizes: tuple[int, ...], evidence: Floats32, *, max_depth: int
+        self, lattice: Lattice, evidence: Floats32, hierarchy: Sequence[Nesting] = ()
     ) -> None:
-        self.lattice = Lattice(codes, sizes, np.ones((1, len(codes))), max_depth=max_depth)
-        self.evidence = evidence
-        self.alive = np.ones(len(codes), bool)
+        self.lattice, self.evidence, self.hierarchy = lattice, evidence, hierarchy
+        self.alive = np.ones(len(evidence), bool)
         self.n_leaves = self.lattice.sums[0]
         self.sums = self._roll_up()
         depths = [len(cuboid.dimensions) for cuboid in self.lattice.cuboids]
@@ -351,7 +371,7 @@ class _EvidenceScan:
             group = int(np.argmax(score))
             if score[group] < -np.log(alpha):
                 break
-            group = self._narrow(group)
+            group = self._shorten(self._narrow(group))
             segment = self.lattice.segment(group)
             leaves = np.flatnonzero(members(self.lattice.codes, segment) & self.alive)
             ties = self._near_ties(group, leaves)
@@ -391,15 +411,31 @@ class _EvidenceScan:
             group = narrower
 
     def _children(self, group: int) -> list[Integers]:
-        """Groups with one more fixed dimension that split a group, one array per dimension."""
+        """Groups one step narrower that split a group, one array per dimension (or level below)."""
         segment = self.lattice.segment(group)
-        fixed = [j for j, code in enumerate(segment) if code >= 0]
+        fixed = {j for j, code in enumerate(segment) if code >= 0}
         codes = self.lattice.codes[members(self.lattice.codes, segment) & self.alive]
+        below = [
+            {*fixed, level.child} - {level.parent}
+            for level in self.hierarchy
+            if level.parent in fixed
+            and (level.parent_code[codes[:, level.child]] == segment[level.parent]).all()
+        ]
         return [
             np.unique(cuboid.group_of(codes))
             for cuboid in self.lattice.cuboids
-            if len(cuboid.dimensions) == len(fixed) + 1 and set(fixed) < set(cuboid.dimensions)
+            for own in [set(cuboid.dimensions)]
+            if own in below or (len(own) == len(fixed) + 1 and fixed < own)
         ]
+
+    def _shorten(self, group: int) -> int:
+        """Prefer the shorter or the outer description of the same leaves."""
+        while True:
+            wider = map(self.lattice.group, parents(self.lattice.segment(group), self.hierarchy))
+            same = [other for other in wider if self.n_leaves[other] == self.n_leaves[group]]
+            if not same:
+                return group
+            group = same[0]
 
     def _near_ties(self, group: int, leaves: Integers) -> tuple[Alternative, ...]:
         """Segments that share leaves with the chosen one and carry nearly the same evidence."""

@@ -155,6 +155,8 @@ def attribute_forecast_counts(
     max_segments: int = 20,
     alpha: float = 0.01,
     confidence_level: float = 0.95,
+    hierarchy: Sequence[search.Nesting] = (),
+    families: Sequence[int] | None = None,
 ) -> Attribution:
     """Name the segments that explain the gap between counts and a forecast of every leaf.
 
@@ -166,7 +168,7 @@ def attribute_forecast_counts(
         Forecast count per leaf, shape (n_leaves,), non-negative.
     forecast_sd
         Relative standard deviation of the forecast of the total; it cannot be learnt without a history.
-    max_depth, max_segments, alpha, confidence_level
+    max_depth, max_segments, alpha, confidence_level, hierarchy, families
         As in `attribute_counts`.
 
     Notes
@@ -183,7 +185,7 @@ def attribute_forecast_counts(
         (observed[large] - mean[large]) ** 2, mean[large], mean[large] ** 2, weight
     )
     columns = search.leaf_columns(observed, expected, base=1.0, leaf=leaf)
-    lattice = Lattice(codes, sizes, columns, max_depth=max_depth)
+    lattice = Lattice(codes, sizes, columns, max_depth=max_depth, families=families)
     n_groups = len(lattice.depth)
     noise = search.Noise(
         base=1.0,
@@ -214,6 +216,7 @@ def attribute_forecast_counts(
         alpha=alpha,
         max_segments=max_segments,
         confidence_level=confidence_level,
+        hierarchy=hierarchy,
     )
     note = f"No history: the forecast of the total is taken to be right within {forecast_sd:.0%} (one sd)."
     return replace(conclusion, notes=(note, *conclusion.notes))
