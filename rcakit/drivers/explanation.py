@@ -138,6 +138,7 @@ def explain(
     'localised'
     """
     names = check_names(dimensions, "dimensions")
+    _check_roles(names, time=time, value=value, denominator=denominator, expected=expected)
     max_depth = check_integer(max_depth, "max_depth", ge=1, le=6)
     max_causes = check_integer(max_causes, "max_causes", ge=1, le=50)
     check_number(alpha, "alpha", gt=0, lt=0.5)
@@ -321,7 +322,8 @@ def _leaves(
         expected=expected,
     )
     _check_parts(leaves, value=value, denominator=denominator)
-    return leaves
+    n_missing: Any = table["n_missing"].sum()
+    return leaves.with_missing(float(n_missing / table["n_rows"].sum()))
 
 
 def _check_period_has_rows(table: "pl.DataFrame", span: Span | None) -> None:
@@ -334,6 +336,16 @@ def _check_period_has_rows(table: "pl.DataFrame", span: Span | None) -> None:
         )
 
 
+def _check_roles(names: tuple[str, ...], **columns: str | None) -> None:
+    """Refuse a dimension that is the time or a number of the question."""
+    for role, column in columns.items():
+        if column in names:
+            raise ParameterError(
+                f"dimensions must hold attributes, got {column!r}, which is given as {role}. "
+                "Leave it out."
+            )
+
+
 def _nested(
     hierarchy: Mapping[str, str] | None, names: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
@@ -341,6 +353,12 @@ def _nested(
     pairs = tuple((hierarchy or {}).items())
     for name in (name for pair in pairs for name in pair):
         check_choice(name, "hierarchy", names, hint="Both levels must be among the dimensions.")
+    for child, parent in pairs:
+        if child == parent:
+            raise ParameterError(
+                f"hierarchy must put a dimension into another one, got {child!r} in itself. "
+                "Name the outer level, or leave it out."
+            )
     return pairs
 
 

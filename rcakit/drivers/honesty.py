@@ -35,6 +35,17 @@ def notes(
 
 def _about_adding_up(attribution: Attribution, leaves: LeafTable) -> Iterator[str]:
     segments = attribution.segments
+    if any(
+        tie.is_same_leaves and leaves.segment(tie.codes) != leaves.segment(item.codes)
+        for item in segments
+        for tie in item.alternatives
+    ):
+        yield "Some segments hold the same rows as another description; the data cannot separate them."
+    if leaves.missing_share > 0:
+        yield (
+            f"A number is missing in {wording.percent(leaves.missing_share)} of the rows, which "
+            "count as zero."
+        )
     if leaves.denominator is not None and segments:
         yield (
             "Effects of a rate are in events beyond the usual rate; the rate and mix parts of all "

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcakit.drivers.ordering import Cut
+from rcakit.errors import SchemaError
 from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.steadiness import steady_days
 from rcakit.stats.rhythm import Rhythm, occasions
@@ -78,6 +79,8 @@ class LeafTable:
         Number at risk of each entry of `daily`; None for counts.
     cuts
         Where ordered dimensions are cut in two; their codes follow those of the dimensions.
+    missing_share
+        Share of the rows whose value, denominator or forecast is missing; they count as zero.
     """
 
     dimensions: tuple[str, ...]
@@ -90,6 +93,7 @@ class LeafTable:
     daily: tuple[Integers, Integers, Floats] | None = None
     daily_at_risk: Floats | None = None
     cuts: tuple[Cut, ...] = ()
+    missing_share: float = 0.0
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -115,6 +119,10 @@ class LeafTable:
     def with_cuts(self, cuts: tuple[Cut, ...]) -> "LeafTable":
         """Return the same table with ordered dimensions cut."""
         return replace(self, cuts=cuts)
+
+    def with_missing(self, share: float) -> "LeafTable":
+        """Return the same table with the share of rows that lack a number."""
+        return replace(self, missing_share=share)
 
     def segment(self, codes: tuple[int, ...]) -> dict[str, Any]:
         """Return the dimension values that codes stand for; −1 means any and is left out."""
@@ -236,6 +244,11 @@ def _encode(column: "pl.Series") -> tuple[tuple[Any, ...], Integers]:
     """Return the values in order, missing last, and the code of each row."""
     import polars as pl
 
+    if column.dtype.is_nested():
+        raise SchemaError(
+            f"column {column.name!r} must hold single values to be a dimension, got {column.dtype}. "
+            "Take one part of it, or make it text."
+        )
     if column.dtype not in {pl.String, pl.Boolean} and not column.dtype.is_integer():
         column = column.cast(pl.String)
     values = column.drop_nulls().unique().sort().to_list()

@@ -34,19 +34,27 @@ class Cut:
         First value of the later part.
     side
         BEFORE, FROM or MISSING for every value, shape (n_values,).
+    alone
+        Part → code of the only value it holds; parts with more values are absent.
+    values
+        The value of each code.
     """
 
     dimension: int
     first: Any
     side: Integers
+    alone: Mapping[int, int]
+    values: Sequence[Any]
 
     @property
     def size(self) -> int:
         """Number of codes."""
         return int(self.side.max()) + 1
 
-    def label(self, code: int) -> str | None:
-        """Say a part: ``from 8.12.0 on``."""
+    def label(self, code: int) -> Any:
+        """Say a part: ``from 8.12.0 on``; one that holds a single value is that value."""
+        if code in self.alone:
+            return self.values[self.alone[code]]
         return (f"before {self.first}", f"from {self.first} on", None)[code]
 
 
@@ -83,13 +91,17 @@ def cuts_of(
     Raises
     ------
     ParameterError
-        A value of the data is not in the given order.
+        A value of the data is not in the given order, or one is there twice.
     """
     known = [code for code, value in enumerate(values) if value is not None]
     if order is None:
         ranked = sorted(known, key=lambda code: _natural(values[code]))
     else:
         place = {str(value): k for k, value in enumerate(order)}
+        if len(place) < len(order):
+            raise ParameterError(
+                f"ordered must list every value once, got {shown(list(order))}. Remove what is twice."
+            )
         for code in known:
             if str(values[code]) not in place:
                 raise ParameterError(
@@ -107,7 +119,9 @@ def cuts_of(
 def _cut(dimension: int, values: Sequence[Any], ranked: list[int], position: int) -> Cut:
     side = np.full(len(values), MISSING)
     side[ranked[:position]], side[ranked[position:]] = BEFORE, FROM
-    return Cut(dimension, values[ranked[position]], side)
+    parts = {BEFORE: ranked[:position], FROM: ranked[position:]}
+    alone = {part: codes[0] for part, codes in parts.items() if len(codes) == 1}
+    return Cut(dimension, values[ranked[position]], side, alone, values)
 
 
 def _positions(ranked: list[int], volume: Floats) -> list[int]:
@@ -141,11 +155,11 @@ def nestings_of(cuts: Sequence[Cut], n_dimensions: int) -> tuple[Nesting, ...]:
     nestings = []
     for k, cut in enumerate(cuts):
         outer = n_dimensions + k
-        alone = (
-            np.bincount(cut.side, minlength=3)[cut.side] == 1
-        )  # a part of one value is that value
-        code = np.where((cut.side == MISSING) | alone, -1, cut.side)
+        code = np.where((cut.side == MISSING) | np.isin(cut.side, list(cut.alone)), -1, cut.side)
         nestings.append(Nesting(cut.dimension, outer, code))
+        if cut.alone:  # a part of one value is that value
+            own = np.array([cut.alone.get(part, -1) for part in range(cut.size)])
+            nestings.append(Nesting(outer, cut.dimension, own))
         for j, other in enumerate(cuts):
             if j == k or other.dimension != cut.dimension:
                 continue

@@ -15,7 +15,7 @@ from rcakit.drivers.leaf_table import LeafTable, Span
 from rcakit.drivers.onset import day_series, onset_of
 from rcakit.findings import SMALLEST_CELL, Finding
 from rcakit.results import Record, Result
-from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
+from rcakit.stats.attribution.outcome import Alternative, Attribution, Segment, Verdict
 from rcakit.stats.attribution.sums import sum_by
 from rcakit.validation import check_choice
 
@@ -177,8 +177,13 @@ class DriverResult(Result):
             "mix_effect": item.mix_effect,
             "pvalue": item.pvalue,
             "qvalue": item.qvalue,
-            "alternatives": [self.leaves.segment(other.codes) for other in item.alternatives],
+            "alternatives": [self.leaves.segment(other.codes) for other in self._others(item)],
         }
+
+    def _others(self, item: Segment) -> list[Alternative]:
+        """Alternatives that are named otherwise: a part of one value is that value."""
+        own, seen = self.leaves.segment(item.codes), self.leaves.segment
+        return [other for other in item.alternatives if seen(other.codes) != own]
 
     def findings(self) -> tuple[Finding, ...]:
         """Return the verdict, each driver, and how concentrated the excess is."""
@@ -426,11 +431,11 @@ class DriverResult(Result):
         if math.isfinite(share) and 0 < share <= 1.5:
             of_change = f", {wording.percent(min(share, 1.0))} of the whole change"
         same = [
-            self.leaves.segment(other.codes) for other in item.alternatives if other.is_same_leaves
+            self.leaves.segment(other.codes) for other in self._others(item) if other.is_same_leaves
         ]
         near = [
             self.leaves.segment(other.codes)
-            for other in item.alternatives
+            for other in self._others(item)
             if not other.is_same_leaves
         ]
         caveats = []

@@ -10,7 +10,7 @@ import pytest
 
 import rcakit
 from rcakit.drivers import explain
-from rcakit.errors import NotEnoughDataError, ParameterError
+from rcakit.errors import NotEnoughDataError, ParameterError, SchemaError
 
 PERIOD = ("2026-02-09", "2026-02-11")
 DIMENSIONS = ["platform", "country"]
@@ -212,7 +212,10 @@ def test_zero_baseline_is_a_caveat(table):
         ({"value": "seen", "denominator": "n"}, ParameterError, "part of denominator"),
         ({"expected": "seen", "denominator": "seen"}, ParameterError, "exclude each other"),
         ({"hierarchy": {"city": "country"}}, ParameterError, "hierarchy must be one of"),
+        ({"hierarchy": {"country": "country"}}, ParameterError, "got 'country' in itself"),
         ({"ordered": "city"}, ParameterError, "ordered must be one of"),
+        ({"dimensions": ["country", "n"]}, ParameterError, "got 'n', which is given as value"),
+        ({"dimensions": ["country", "day"]}, ParameterError, "got 'day', which is given as time"),
         ({"entity": "country", "expected": "seen"}, ParameterError, "usual for an entity"),
     ],
 )
@@ -220,6 +223,18 @@ def test_bad_input_is_named(table, options, error, words):
     """Each wrong input has an error of its own."""
     with pytest.raises(error, match=words):
         _explain(table(), **options)
+
+
+def test_lists_are_no_dimension(table):
+    """A column of lists is refused by name, not by the engine."""
+    with pytest.raises(SchemaError, match="'platform' must hold single values"):
+        _explain(table().with_columns(pl.concat_list("platform")))
+
+
+def test_missing_numbers_are_a_caveat(table):
+    """Rows whose value is missing count as zero, and a reader is told how many."""
+    data = table().with_columns(pl.when(pl.col("n") < 9).then("n"))
+    assert any("A number is missing in" in note for note in _explain(data).notes)
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,19 @@ def _explain(moved, **options):
 
 @pytest.mark.parametrize(
     ("moved", "named"),
-    [(VERSIONS[4:], "from 10.1 on"), (VERSIONS[:3], "before 10.0"), (VERSIONS[3:4], "10.0")],
+    [
+        (VERSIONS[4:], "from 10.1 on"),
+        (VERSIONS[:3], "before 10.0"),
+        (VERSIONS[3:4], "10.0"),
+        (VERSIONS[:1], "9.1"),
+        (VERSIONS[5:], "10.2"),
+    ],
 )
 def test_versions_are_named_together(moved, named):
     """Neighbours that moved alike are one segment, in the order of versions; one alone stays one."""
     result = _explain(moved, ordered="app_version")
     assert result.segments == ({"app_version": named},)
+    assert {"app_version": named} not in result.to_records()[0]["alternatives"]
     assert sorted(r["value"] for r in result.is_is_not() if r["is_inside"]) == sorted(moved)
 
 
@@ -75,6 +82,12 @@ def test_given_order_must_be_complete():
     """A value without a place is named."""
     with pytest.raises(ParameterError, match="ordered must list every value, got none for 'high'"):
         cuts_of(0, ["high", "low", "mid"], np.ones(3), ["low", "mid"])
+
+
+def test_given_order_must_not_repeat():
+    """A value with two places is named."""
+    with pytest.raises(ParameterError, match="ordered must list every value once"):
+        cuts_of(0, ["high", "low", "mid"], np.ones(3), ["low", "mid", "mid", "high"])
 
 
 def test_many_values_are_cut_evenly():

@@ -462,10 +462,6 @@ def _notes(
         notes.append(
             "Everything outside the segments moved too, beyond its usual day-to-day noise."
         )
-    if any(tie.is_same_leaves for segment in segments for tie in segment.alternatives):
-        notes.append(
-            "Some segments hold the same rows as a longer description; the data cannot separate them."
-        )
     if noise.clump.size and noise.clump.max() > 2.0 * noise.base:
         notes.append("Rare values arrive in clumps; their evidence is discounted accordingly.")
     if not total.has_weekdays:
