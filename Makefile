@@ -51,6 +51,7 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.pages
 	$(BIN)/python -m benchmarks.spikes_room
 	$(BIN)/python -m benchmarks.spikes_quality rcakit
+	$(BIN)/python -m benchmarks.spikes_calibration
 	$(BIN)/python -m benchmarks.spikes_speed
 	$(BIN)/python -m benchmarks.spikes_tweets
 	$(BIN)/python -m benchmarks.spikes_many

@@ -241,13 +241,21 @@ def randomised_tails(rng: np.random.Generator) -> Callable[..., tuple[np.ndarray
     """The filter's tails, with a random share of the count's own probability in place of half."""
     from scipy.stats import nbinom
 
-    def tails(counts: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, ...]:
-        upper, lower = tail_pvalues(counts, mean, variance)
+    def tails(
+        counts: np.ndarray,
+        mean: np.ndarray,
+        variance: np.ndarray,
+        *,
+        out: tuple[np.ndarray, np.ndarray],
+    ) -> tuple[np.ndarray, ...]:
+        upper, lower = tail_pvalues(counts, mean, variance, out=out)
         m = mean.astype(float)
         excess = np.maximum(variance / m - 1, 1e-6)
         shift = nbinom.pmf(np.round(counts), m / excess, 1 / (1 + excess))
         shift *= rng.random(shift.shape) - 0.5
-        return np.clip(upper + shift, 0, 1), np.clip(lower - shift, 0, 1)
+        np.clip(upper + shift, 0, 1, out=upper)
+        np.clip(lower - shift, 0, 1, out=lower)
+        return out
 
     return tails
 

@@ -32,6 +32,7 @@ _STRAYING = 0.2
 _CYCLES_BACK = 4
 # Rows larger than this many standard deviations of the period's total are set aside.
 _LARGE_ROW = 3.0
+_HOURS_AS_ONE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ def _follow_counts(
         lower,
         filtered.windows,
         direction=direction,
-        n_before=_n_before(counts, filtered.state),
+        n_before=_n_before(grid, counts, filtered.state),
     )
     scaled = Law(law.expected * unit, law.noise * unit**2, law.error)
     level, base = (np.asarray(a, dtype=float) for a in (filtered.level, filtered.base))
@@ -239,11 +240,15 @@ def _follow_counts(
     return Followed(family, scaled, pvalue, span, unit, checkpoints, level, base, variance)
 
 
-def _n_before(counts: Floats, state: FilterState) -> Floats:
-    """Return how many steps of each series had been seen before each step."""
+def _n_before(grid: Grid, counts: Floats, state: FilterState) -> Floats:
+    """Return how many steps of each series had been seen before each step, hours by the ten.
+
+    An hour has 168 seasonal factors to learn where a day has seven.
+    """
     seen = np.isfinite(counts)
     from_here = np.cumsum(seen[:, ::-1], axis=1)[:, ::-1]
     before: Floats = np.asarray(state.n_seen, dtype=float)[:, None] - from_here
+    before /= _HOURS_AS_ONE if grid.every == "1h" else 1.0
     return np.maximum(before, 1.0, out=before)
 
 
@@ -292,7 +297,7 @@ def _follow_rate(
         lower,
         filtered.windows,
         direction=direction,
-        n_before=_n_before(counts, filtered.state),
+        n_before=_n_before(grid, counts, filtered.state),
     )
     offset = 0 if resume is None else resume.step
     kept = []

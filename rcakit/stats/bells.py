@@ -78,7 +78,7 @@ _FAR = (
         1.0,
     ),
 )
-_FRACTION_TERMS = 12  # six digits for tails of .05 and less
+_FRACTION_TERMS = 12  # six digits for tails of .05 and less, three for .15
 
 
 def normal_quantile(probability: ArrayLike) -> Floats:
@@ -116,7 +116,7 @@ def student_score_tail(tail: ArrayLike, degrees: ArrayLike) -> Floats:
     Parameters
     ----------
     tail
-        Probability under the normal law, above 0 and at most .05.
+        Probability under the normal law, above 0 and at most .15.
     degrees
         Degrees of freedom, 1 to 1,000.
 

@@ -13,6 +13,7 @@ from rcakit.stats import beta_binomial
 from rcakit.stats.bells import normal_quantile, student_score_tail
 from rcakit.stats.filters import FilteredCounts, FilterState, rolling_sum
 from rcakit.stats.negative_binomial import quantile
+from rcakit.stats.overlapping import smallest_pvalue
 from rcakit.stats.tails import tail_pvalues
 
 __all__ = [
@@ -40,8 +41,14 @@ _MOST_EXACT = 20_000
 _CUT = 6.66
 _CUT_COST = 1.06  # what the cut takes from a chi-squared mean, given back
 _PRIOR_STEPS = 20.0
-_SMALL = 0.05
+_FIRST_STEPS = 28
+_IN_SAMPLE = 1.2  # seven seasons out of 28 days take a quarter, and the median is biased
+_MEDIAN_SQUARE = 0.455  # of a chi-squared variable on one degree of freedom
+_SMALL = 0.15
 _EFFICIENCY = 0.35
+_SETTLED = 75.0
+_MOST_YOUNG = 220.0  # steps; then Student's law has a thousand degrees of freedom
+_LEAST_DEGREES = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +141,14 @@ def best_window(
     Returns
     -------
     pvalue
-        Shape (N, T): the smallest, times the number of windows and directions looked at
-        (Bonferroni), at most 1.
+        Shape (N, T): the chance that the smallest over windows and directions falls so low;
+        see `smallest_pvalue`.
     span
         Length of the window, negative where the sum is too low.
     """
     sides = {"up": ((1, upper),), "down": ((-1, lower),), "both": ((1, upper), (-1, lower))}
     pvalue = np.full(upper.shape[1:], np.nan)
     span = np.zeros(upper.shape[1:], dtype=np.int16)
-    tries = len(windows) * len(sides[direction])
     for sign, tails in sides[direction]:
         for width, tail in zip(windows, tails, strict=True):
             p = np.asarray(tail, dtype=float)
@@ -150,7 +156,7 @@ def best_window(
             pvalue[better], span[better] = p[better], sign * width
     if n_before is not None:
         pvalue = allow_for_estimated_spread(pvalue, n_before)
-    return np.minimum(pvalue * tries, 1), span
+    return smallest_pvalue(pvalue, windows, n_sides=len(sides[direction])), span
 
 
 def allow_for_estimated_spread(pvalue: Floats, n_before: Floats) -> Floats:
@@ -165,10 +171,11 @@ def allow_for_estimated_spread(pvalue: Floats, n_before: Floats) -> Floats:
 
     Notes
     -----
-    A normal score over an estimated standard deviation follows Student's law; the degrees of
-    freedom are a third of the steps seen: a robust, forgetting estimate is worth about so many,
-    and the error of young seasonal factors has to be paid for as well (chosen on simulated quiet
-    series of 70 to 730 days, see benchmarks/results/spikes_room.md).
+    A normal score over an estimated standard deviation follows Student's law. A robust estimate
+    from few steps is worth about a third of them, and the error of young seasonal factors has to be
+    paid for as well; with more steps the filter's own errors say enough, so that the degrees of
+    freedom grow as the cube (chosen on simulated quiet series, see
+    benchmarks/results/spikes_calibration.md).
 
     Examples
     --------
@@ -176,8 +183,10 @@ def allow_for_estimated_spread(pvalue: Floats, n_before: Floats) -> Floats:
     array([0.004])
     """
     out = pvalue.copy()
-    small = np.isfinite(pvalue) & (pvalue < _SMALL) & (pvalue > 0)
-    degrees = np.maximum(_EFFICIENCY * n_before[small], 5.0)
+    young = n_before < _MOST_YOUNG
+    small = young & (pvalue < _SMALL) & (pvalue > 0)
+    n = n_before[small]
+    degrees = np.maximum(_EFFICIENCY * n * (1 + (n / _SETTLED) ** 2), _LEAST_DEGREES)
     out[small] = student_score_tail(pvalue[small], degrees)
     return out
 
@@ -253,13 +262,16 @@ def binomial_dispersion(
     Notes
     -----
     Running mean of squared Pearson residuals, each cut at 2.58 standard deviations and multiplied
-    by what the cut costs under a normal law. Starts as if twenty steps had shown a dispersion of 1.5.
+    by what the cut costs under a normal law. Starts from the median of the first steps, as if twenty
+    steps had shown it.
     """
     spread = np.maximum(trials * share * (1 - share), 1e-9)
     square = np.where(np.isfinite(successes) & (trials > 0), (successes - trials * share) ** 2, 0)
     square, seen = square / spread, (np.isfinite(successes) & (trials > 0)).astype(float)
-    total = np.full(len(successes), 1.5 * _PRIOR_STEPS) if start is None else start[0].copy()
-    number = np.full(len(successes), _PRIOR_STEPS) if start is None else start[1].copy()
+    if start is None:
+        start = np.array([[1.0], [0.0]]) * _first_scatter(square, seen) + [[0.0], [1.0]]
+        start *= _PRIOR_STEPS
+    total, number = start[0].copy(), start[1].copy()
     out = np.empty_like(spread)
     for t in range(out.shape[1]):
         phi = np.maximum(total / number, 1.0)
@@ -267,6 +279,19 @@ def binomial_dispersion(
         total = 0.998 * total + seen[:, t] * np.minimum(square[:, t], _CUT * phi) * _CUT_COST
         number = 0.998 * number + seen[:, t]
     return out, np.stack([total, number])
+
+
+def _first_scatter(square: Floats, seen: Floats) -> Floats:
+    """Return the dispersion that the first steps of each series show, at least 1.
+
+    The median of squared residuals over that of a chi-squared variable; the fit of level and
+    seasons has taken a share of them.
+    """
+    first = np.argsort(seen[:, : 4 * _FIRST_STEPS] == 0, axis=1, kind="stable")[:, :_FIRST_STEPS]
+    rows = np.arange(len(square))[:, None]
+    shown = np.where(seen[rows, first] > 0, square[rows, first], np.nan)
+    shown[np.isnan(shown).all(axis=1)] = 0
+    return np.maximum(_IN_SAMPLE * np.nanmedian(shown, axis=1) / _MEDIAN_SQUARE, 1.0)
 
 
 def rate_windows(

@@ -112,6 +112,7 @@ class Learner:
         "_level",
         "_mixture",
         "_n_seen",
+        "_n_warm",
         "_observed",
         "_options",
         "_scan",
@@ -127,6 +128,7 @@ class Learner:
         n_steps, n_series = observed.y.shape
         self._observed, self._options = observed, options
         self._clock = clock.table(self._start, n_steps)
+        self._n_warm = options.warmup_steps(clock.sizes())
         if state is None:
             state = first_state(
                 observed.y,
@@ -241,7 +243,8 @@ class Learner:
             expected = weight * mean
             for season, phase in zip(self._seasons, self._clock[:, t], strict=True):
                 season.learn(phase, counted, expected, self._dispersion.proportional)
-        self._dispersion.learn(size, cap, mean, ratio, seen)
+        if self._start + t >= self._n_warm:  # before, the starting values know the step
+            self._dispersion.learn(size, cap, mean, ratio, seen)
         return shift
 
     def _season_at(self, t: int) -> tuple[Floats, Floats]:

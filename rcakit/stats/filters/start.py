@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from rcakit.stats.filters.options import FilterOptions, Floats
 
+_MOST_TAKEN = 0.75  # a phase seen once tells nothing about the scatter
+
 
 def first_state(
     y: Floats,
@@ -36,11 +38,15 @@ def first_state(
     level = _robust_level(counts, base)
     seasons = []
     mean = np.maximum(level * base, LEAST_MEAN)
+    left = np.ones_like(mean)
     for phase, size in zip(clock, sizes, strict=True):
-        factor, expected = _first_factors(counts, mean, present, phase[rows], size, options)
-        seasons.append((factor * expected, expected))
-        mean = mean * np.take_along_axis(factor, phase[rows], axis=0)
-    phi = _first_dispersion(counts, mean, present)
+        at = phase[rows]
+        factor, expected = _first_factors(counts, mean, present, at, size, options)
+        # Half the weight: these days are seen again when the filter starts.
+        seasons.append((factor * expected / 2, expected / 2))
+        left *= 1 - np.take_along_axis(_taken_up(expected, present, at, options), at, axis=0)
+        mean = mean * np.take_along_axis(factor, at, axis=0)
+    phi = _first_dispersion(counts, mean, present, left)
     pull = options.season_prior * phi
     daily = base.sum(axis=0) / np.maximum(present.sum(axis=0), 1)
     zeros = np.zeros(y.shape[1], PRECISION)
@@ -113,13 +119,23 @@ def _first_factors(
         expected[p] = (mean * here).sum(axis=0)
         factor[p] = (bounded * here).sum(axis=0) + options.season_prior
         factor[p] /= expected[p] + options.season_prior
-    # Half the weight: these days are seen again when the filter starts.
-    return factor / factor.mean(axis=0), expected / 2
+    return factor / factor.mean(axis=0), expected
 
 
-def _first_dispersion(counts: Floats, mean: Floats, present: NDArray[np.bool_]) -> Floats:
+def _taken_up(
+    expected: Floats, present: NDArray[np.bool_], phase: NDArray[np.intp], options: FilterOptions
+) -> Floats:
+    """Share of the variance of a phase's counts that goes into its factor, pulled towards 1."""
+    pull = expected / (expected + options.season_prior)
+    number = np.stack([((phase == p) & present).sum(axis=0) for p in range(len(expected))])
+    return np.minimum(pull * (2 - pull) / np.maximum(number, 1), _MOST_TAKEN)
+
+
+def _first_dispersion(
+    counts: Floats, mean: Floats, present: NDArray[np.bool_], left: Floats
+) -> Floats:
     """Variance over mean from the median squared residual, at least 1."""
-    square = np.where(present, (counts - mean) ** 2 / mean, np.inf)
+    square = np.where(present, (counts - mean) ** 2 / (mean * left), np.inf)
     number = present.sum(axis=0)
     middle = np.stack([np.maximum(number - 1, 0) // 2, np.minimum(number // 2, len(square) - 1)])
     median = np.take_along_axis(np.sort(square, axis=0), middle, axis=0).mean(axis=0)
