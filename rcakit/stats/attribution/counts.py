@@ -405,9 +405,13 @@ def _variance(
     squared += float(noise.segment[group]) / max(1.0 - share, 1e-6) ** 2
     inside = per_event * mean + squared * mean**2
     usual = inside + mean**2 * outside
-    rows = (search.WEIGHTED_OBSERVED, search.WEIGHTED_EXPECTED)
     clustered = precision.clustered_variance(
-        finder.lattice, rows, (found.leaves, finder.columns[list(rows)][:, found.leaves]), factor
+        finder.lattice,
+        finder.columns,
+        found.leaves,
+        factor=factor,
+        seen=search.WEIGHTED_OBSERVED,
+        expected=lambda sums: sums[search.WEIGHTED_EXPECTED],
     )
     past = precision.OwnDays()
     if history is not None:

@@ -4,7 +4,7 @@ The model that finds segments shares its variances over many of them. Once a few
 asking: did this very segment wobble more than the model says, and does the rest agree on what it shared?
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,7 +127,13 @@ def days_of(history: History, inside: Mask, outside: Mask, values: Floats) -> tu
 
 
 def clustered_variance(
-    lattice: Lattice, rows: Sequence[int], own: tuple[Integers, Floats], factor: float
+    lattice: Lattice,
+    columns: Floats,
+    own: Integers,
+    *,
+    factor: float,
+    seen: int,
+    expected: Callable[[Floats], Floats],
 ) -> float:
     """Relative variance of the factor of everything outside a segment, as its values disagree.
 
@@ -135,12 +141,16 @@ def clustered_variance(
     ----------
     lattice
         Sums of everything that no other segment holds.
-    rows
-        Rows of the lattice with what was seen and what was expected.
+    columns
+        The rows that the lattice sums, per leaf.
     own
-        Leaves of the segment and the same two rows for them, shape (2, n_own_leaves); they are left out.
+        Leaves of the segment; they are left out.
     factor
         By which the outside moved.
+    seen
+        Row of what was observed.
+    expected
+        What was expected before that factor, from sums per group, shape (n_rows, n_groups).
 
     Returns
     -------
@@ -156,22 +166,19 @@ def clustered_variance(
     ----------
     Liang & Zeger (1986), Biometrika 73, 13-22, sec. 2 (variance from the residuals of whole clusters).
     """
-    leaves, columns = own
     worst = 0.0
     for cuboid in lattice.cuboids:
         if len(cuboid.dimensions) > 1:
             continue
         n = len(cuboid.keys)
-        position = cuboid.group_of(lattice.codes[leaves]) - cuboid.start
-        groups = slice(cuboid.start, cuboid.start + n)
-        seen, expected = (
-            lattice.sums[row, groups] - sum_by(position, column, n)
-            for row, column in zip(rows, columns, strict=True)
-        )
-        n_clusters = int(np.count_nonzero(expected > 1e-9 * max(expected.sum(), 1e-300)))
-        total = factor * float(expected.sum())
+        position = cuboid.group_of(lattice.codes[own]) - cuboid.start
+        taken = np.array([sum_by(position, row, n) for row in columns[:, own]])
+        sums = np.maximum(lattice.sums[:, cuboid.start : cuboid.start + n] - taken, 0.0)
+        mean = factor * expected(sums)
+        total = float(mean.sum())
+        n_clusters = int(np.count_nonzero(mean > 1e-9 * max(total, 1e-300)))
         if n_clusters < _MIN_CLUSTERS or total <= 0.0:
             continue
-        squares = float(((seen - factor * expected) ** 2).sum())
+        squares = float(((sums[seen] - mean) ** 2).sum())
         worst = max(worst, squares * n_clusters / (n_clusters - 1) / total**2)
     return worst
