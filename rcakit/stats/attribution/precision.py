@@ -87,6 +87,10 @@ def own_days(
     if n_blocks < _MIN_BLOCKS or seen.sum() <= 0 or outside.sum() <= 0:
         return OwnDays(1.0, _PRIOR_BLOCKS)
 
+    fitted = usual * (seen.sum() / max(usual.sum(), 1e-12))
+    sd = np.sqrt(per_event * fitted + squared * n_period_days * fitted**2)
+    seen = np.minimum(seen, fitted + _BOUND * sd)  # an incident must not move the share itself
+
     def blocks(days: Floats) -> Floats:
         return days[n_days - n_blocks * n_period_days :].reshape(n_blocks, -1).sum(axis=1)
 

@@ -655,10 +655,9 @@ def _describe_one(
     )
     below, above = (inner, outer) if observed > mean else (outer, inner)
     sd = float(np.sqrt(mean * (1.0 - rate) * inflation))
-    # How unlike the leaves' rates are after the change nobody knows; one rate for all is the wider guess.
     everyone, usual = float(plain[AT_RISK]), mean / plain[AT_RISK]
     missed = max(1.0 - observed / everyone, 1.0 / everyone)
-    design = within + around * observed / missed
+    design = within * _unlike(own[EVENTS], own[AT_RISK]) + around * observed / missed
     pooled = observed / design, everyone / design
     low, high = _rate_interval(*pooled, below)[0], _rate_interval(*pooled, above)[1]
     return Segment(
@@ -679,6 +678,24 @@ def _describe_one(
         mix_effect=float(parts.mix[found.leaves].sum()),
         alternatives=search.near_ties(finder, evaluation, group, found),
     )
+
+
+def _unlike(events: Floats, at_risk: Floats) -> float:
+    """Variance of the sum of leaves' events over that of one binomial; unlike leaves vary less.
+
+    Every leaf with two or more at risk gives an unbiased guess, k (n - k) / (n - 1), of its own variance.
+
+    References
+    ----------
+    Cochran (1977), Sampling Techniques, 3rd ed., eq. 3.8 (unbiased variance of a proportion).
+    """
+    everyone, seen = float(at_risk.sum()), float(events.sum())
+    pooled = seen * (1.0 - seen / everyone)
+    several = at_risk >= 2.0
+    k, n = events[several], at_risk[several]
+    own = float((k * (n - k) / np.maximum(n - 1.0, 1.0)).sum())
+    own += pooled * float(at_risk[~several].sum()) / everyone
+    return min(1.0, max(own, 0.5) / max(pooled, 0.5))
 
 
 def _variance_parts(
