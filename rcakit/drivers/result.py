@@ -26,6 +26,7 @@ __all__ = ["DriverResult"]
 
 ChartKind = Literal["causes", "days", "is_is_not"]
 _METHOD = "scan of all segments with negative binomial noise, family-wise error control"
+_SMALL_PART = 0.1  # of a change: what rates inside did beside the mix is not worth a number
 _FLOAT_COLUMNS = (
     "observed",
     "expected",
@@ -215,7 +216,7 @@ class DriverResult(Result):
 
         check_choice(kind, "kind", get_args(ChartKind))
         if kind == "days":
-            title = "Day by day against the usual level: " + self._verdict_claim()
+            title = f"{self._where_claim()}: each day against the usual one"
             return charts.segment_days(self.by_day(), unit=self.unit, title=title)
         if kind == "is_is_not":
             title = "What moved, and what beside it did not"
@@ -228,6 +229,7 @@ class DriverResult(Result):
             unit=self.unit,
             title=self._verdict_claim(),
             at_risk=self._at_risk,
+            parts=(numbers.rate_effect, numbers.mix_effect) if self.is_ratio else None,
             confidence_level=self.confidence_level,
         )
 
@@ -349,16 +351,27 @@ class DriverResult(Result):
                 "moved together."
             )
         if numbers.verdict == "mix":
+            rates = "stayed"
+            if abs(numbers.rate_effect) >= _SMALL_PART * abs(numbers.change):
+                rates = f"account for {_points(numbers.rate_effect)} points"
             return (
-                f"The change is one of mix: {total}, because larger and smaller segments changed "
-                "their weight while rates inside them stayed."
+                f"The change is one of mix: {total}, because segments changed their weight "
+                f"({_points(numbers.mix_effect)} points); rates inside them {rates}."
             )
-        first = self.attribution.segments[0]
-        where = wording.segment(self.leaves.segment(first.codes))
-        if len(numbers.segments) == 1:
-            return f"The change is concentrated in {where}: {total}."
-        others = wording.plural(len(numbers.segments) - 1, "further segment")
-        return f"The change is concentrated in {where} and {others}: {total}."
+        return f"{self._where_claim()}: {total}."
+
+    def _where_claim(self) -> str:
+        """Say in a few words where the change lies, without its size."""
+        if self.verdict == "no_evidence":
+            return "Nothing to explain"
+        if self.verdict == "broad":
+            return "The change is broad-based"
+        if self.verdict == "mix":
+            return "The change is one of mix"
+        where = wording.segment(self.segments[0])
+        if len(self.segments) > 1:
+            where += f" and {wording.plural(len(self.segments) - 1, 'further segment')}"
+        return f"The change is concentrated in {where}"
 
     @property
     def _level(self) -> str:

@@ -24,17 +24,19 @@ def cause_waterfall(
     unit: str,
     title: str,
     at_risk: float | None = None,
+    parts: tuple[float, float] | None = None,
     confidence_level: float = 0.95,
 ) -> "alt.TopLevelMixin":
     """Draw the way from what was expected to what was observed, one step per named segment.
 
     With `at_risk`, the number at risk in the period, the metric is a ratio: a step is the segment's
     rate and mix part, and its line shows how far its excess of events would shift the ratio. The
-    last step is what no segment explains.
+    last step is what no segment explains; without segments, `parts` splits it into what the rates
+    and what the mix did.
     """
     alt = theme.altair()
     is_ratio = at_risk is not None
-    rows = _steps(segments, expected=expected, observed=observed, at_risk=at_risk)
+    rows = _steps(segments, expected=expected, observed=observed, at_risk=at_risk, parts=parts)
     form = ".1%" if is_ratio else ",.0f"
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y(
@@ -56,9 +58,9 @@ def cause_waterfall(
         tooltip=[alt.Tooltip("size:Q", title="step", format=form)],
     )
     spans = base.mark_rule(strokeWidth=2, color="#1f2328").encode(x="lower:Q", x2="upper:Q")
-    subtitle = (
-        f"From expected to observed. Thin lines: {100 * confidence_level:g} % intervals of a step."
-    )
+    subtitle = "From expected to observed."
+    if segments:
+        subtitle += f" Thin lines: {100 * confidence_level:g} % intervals of a step."
     return alt.layer(bars, spans).properties(
         title=alt.Title(**theme.titled(title, subtitle)), width=480, height=alt.Step(34)
     )
@@ -70,6 +72,7 @@ def _steps(
     expected: float,
     observed: float,
     at_risk: float | None,
+    parts: tuple[float, float] | None = None,
 ) -> list[dict[str, Any]]:
     at = expected
     rows = [_step(["expected"], 0.0, expected, "total")]
@@ -86,6 +89,10 @@ def _steps(
             step[side] = _finite(at + size + away, digits=6)
         rows.append(step)
         at += size
+    if parts and not segments:
+        rows.append(_step(["rates inside segments"], at, at + parts[0], "rest"))
+        rows.append(_step(["mix of segments"], at + parts[0], observed, "rest"))
+        return [*rows, _step(["observed"], 0.0, observed, "total")]
     name = "everything else" if segments else "everything together"
     return [*rows, _step([name], at, observed, "rest"), _step(["observed"], 0.0, observed, "total")]
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from rcakit.stats.attribution import evidence, search
+from rcakit.stats.attribution import evidence, precision, search
 from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.lattice import Lattice
 from rcakit.stats.attribution.leaves import (
@@ -124,6 +124,7 @@ def attribute_counts(
         max_segments=max_segments,
         confidence_level=confidence_level,
         hierarchy=hierarchy,
+        history=history,
     )
     notes = _notes_on_history(n_bursts=n_bursts, n_steady=n_steady if is_cut else None)
     return replace(conclusion, notes=(*notes, *conclusion.notes))
@@ -233,6 +234,7 @@ def _attribute(
     max_segments: int,
     confidence_level: float,
     hierarchy: Sequence[search.Nesting] = (),
+    history: History | None = None,
 ) -> Attribution:
     """Search, describe, conclude."""
     log_weight, n_candidates = weights
@@ -250,7 +252,7 @@ def _attribute(
     whole = total.pvalue(float(columns[search.OBSERVED].sum()))
     if not finder.found and whole <= alpha * _SHARE_OF_ALPHA_FOR_TOTAL:
         _take_suspect(finder, total, max_segments=max_segments)
-    segments = _describe_all(finder, noise, confidence_level)
+    segments = _describe_all(finder, noise, history, confidence_level)
     conclusion = _conclude(
         finder, noise, segments, total, n_candidates, alpha, confidence_level, max_segments
     )
@@ -295,7 +297,7 @@ def _noise(lattice: Lattice, dispersion: Dispersion, baseline: LeafBaseline) -> 
 
 
 def _describe_all(
-    finder: search.Search, noise: search.Noise, confidence_level: float
+    finder: search.Search, noise: search.Noise, history: History | None, confidence_level: float
 ) -> tuple[Segment, ...]:
     """Effect, intervals, error rates and near ties of every found segment, strongest first.
 
@@ -306,7 +308,7 @@ def _describe_all(
         finder.restore(found)
         evaluation = finder.evaluate()
         group = finder.lattice.group(found.codes)
-        one = _describe_one(finder, noise, evaluation, group, found, confidence_level)
+        one = _describe_one(finder, noise, evaluation, group, found, history, confidence_level)
         finder.put_back(found)
         return one
 
@@ -322,6 +324,7 @@ def _describe_one(
     evaluation: search.Evaluation,
     group: int,
     found: search.Found,
+    history: History | None,
     confidence_level: float,
 ) -> Segment:
     """Numbers of one segment, its leaves being in the lattice and the other segments out of it."""
@@ -329,7 +332,7 @@ def _describe_one(
     observed = float(finder.lattice.sums[search.OBSERVED, group])
     raw = float(finder.lattice.sums[search.EXPECTED, group])
     mean = float(evaluation.mean[group])
-    variance = search.variance_of(group, found.leaves, finder, evaluation, noise)
+    usual, variance, known = _variance(finder, noise, mean, group, found, history)
     size = float(
         evidence.negative_binomial_size(np.array(mean / base), np.array(variance / base**2))
     )
@@ -340,6 +343,8 @@ def _describe_one(
         log_qvalue - log_weight,
         np.log(finder.alpha) - log_weight,
         confidence_level=confidence_level,
+        spread=float(np.sqrt(variance / usual)),
+        degrees_of_freedom=known,
     )
     widths = (inner, outer) if observed > mean else (outer, inner)
     high, low = (
@@ -374,6 +379,60 @@ def _describe_one(
         mix_effect=np.nan,
         alternatives=search.near_ties(finder, evaluation, group, found),
     )
+
+
+def _variance(
+    finder: search.Search,
+    noise: search.Noise,
+    mean: float,
+    group: int,
+    found: search.Found,
+    history: History | None,
+) -> tuple[float, float, float]:
+    """Variance of a segment's sum about its mean: as the model has it, and as its own days and the rest say.
+
+    The third figure is the degrees of freedom behind the second.
+    """
+    expected, weighted = finder.lattice.sums[[search.EXPECTED, search.WEIGHTED_EXPECTED], group]
+    whole = float(finder.totals[search.WEIGHTED_EXPECTED])
+    factor = mean / (float(expected) + noise.prior_mean)
+    outside = 1.0 / max(factor * (whole - float(weighted)), 1e-12)
+    share = float(weighted) / max(whole, 1e-12)
+    own, own_weighted = finder.columns[[search.EXPECTED, search.WEIGHTED_EXPECTED]][:, found.leaves]
+    wobble = own * np.maximum(own / np.maximum(own_weighted, 1e-300) - noise.base, 0.0)
+    per_event = float(noise.clump[group])
+    squared = factor**2 * float(wobble.sum()) / mean**2
+    squared += float(noise.segment[group]) / max(1.0 - share, 1e-6) ** 2
+    inside = per_event * mean + squared * mean**2
+    usual = inside + mean**2 * outside
+    clustered = precision.clustered_variance(
+        finder.lattice,
+        finder.columns,
+        found.leaves,
+        factor=factor,
+        seen=search.WEIGHTED_OBSERVED,
+        expected=lambda sums: sums[search.WEIGHTED_EXPECTED],
+    )
+    past = precision.OwnDays()
+    if history is not None:
+        own_leaves = np.zeros(len(finder.alive), bool)
+        own_leaves[found.leaves] = True
+        seen, around = precision.days_of(
+            history, own_leaves, finder.alive & ~own_leaves, history.value
+        )
+        past = precision.own_days(
+            seen,
+            around,
+            around,
+            per_event=per_event,
+            squared=squared,
+            scale=noise.base,
+            weekday=history.weekday,
+            n_period_days=history.n_period_days,
+        )
+    variance = past.dispersion * inside + mean**2 * max(outside, clustered)
+    estimated = 1.0 + noise.history_ratio
+    return usual * estimated, variance * estimated, past.degrees_of_freedom
 
 
 def _conclude(

@@ -93,7 +93,12 @@ def negative_binomial_log_evalue(
 
 
 def widths_after_selection(
-    log_tail: float, log_hurdle: float, *, confidence_level: float = 0.95
+    log_tail: float,
+    log_hurdle: float,
+    *,
+    confidence_level: float = 0.95,
+    spread: float = 1.0,
+    degrees_of_freedom: float = np.inf,
 ) -> tuple[float, float]:
     """Standard deviations of an interval to either side of an effect that was named for being large.
 
@@ -108,6 +113,10 @@ def widths_after_selection(
         Log of the tail probability it had to stay below.
     confidence_level
         Coverage, given that the hurdle was passed.
+    spread
+        Standard deviation of the effect over that of the tails; widths are in units of the former.
+    degrees_of_freedom
+        Behind that standard deviation: Student's t instead of the normal.
 
     Returns
     -------
@@ -121,8 +130,8 @@ def widths_after_selection(
     """
     level = 0.5 * (1.0 - confidence_level)
     usual = float(special.ndtri(1.0 - level))
-    seen = float(-special.ndtri_exp(min(log_tail, -1e-6)))
-    hurdle = min(seen, float(-special.ndtri_exp(min(log_hurdle, -1e-6))))
+    seen = float(-special.ndtri_exp(min(log_tail, -1e-6))) / spread
+    hurdle = min(seen, float(-special.ndtri_exp(min(log_hurdle, -1e-6))) / spread)
 
     def effect_with_tail(share: float) -> float:
         low, high = -2.0, seen + usual + 1.0
@@ -133,7 +142,15 @@ def widths_after_selection(
         return 0.5 * (low + high)
 
     inner, outer = effect_with_tail(level), effect_with_tail(1.0 - level)
-    return seen - max(0.0, inner), max(0.0, outer - seen)
+    heavier = student_quantile(1.0 - level, degrees_of_freedom) / usual
+    return min(seen, heavier * (seen - max(0.0, inner))), heavier * max(0.0, outer - seen)
+
+
+def student_quantile(probability: float, degrees_of_freedom: float) -> float:
+    """Quantile of Student's t; of a normal where the degrees of freedom are infinite."""
+    if np.isinf(degrees_of_freedom):
+        return float(special.ndtri(probability))
+    return float(special.stdtrit(degrees_of_freedom, probability))
 
 
 def profile_ratio_interval(

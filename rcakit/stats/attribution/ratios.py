@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from rcakit.stats.attribution import evidence, search
+from rcakit.stats.attribution import evidence, precision, search
 from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.lattice import Lattice
 from rcakit.stats.attribution.leaves import extra_variation
@@ -545,7 +545,8 @@ def attribute_ratios(
     # Without a single event in the baseline no segment differs from another in what is usual.
     finder.run(max_segments=max_segments if past_events.any() else 0)
     parts = kitagawa(events, at_risk, past_events, past_at_risk, fallback_rate=rates)
-    segments = _describe_all(finder, leaves, noise, parts, confidence_level)
+    past = _Past(history, rates)
+    segments = _describe_all(finder, leaves, noise, parts, past, confidence_level)
     composition = _composition_pvalue(history, rates, at_risk)
     conclusion = _conclude(
         finder, leaves, noise, segments, parts, composition, n_candidates, alpha, confidence_level
@@ -602,6 +603,7 @@ def _describe_all(
     leaves: Floats,
     noise: RateNoise,
     parts: Kitagawa,
+    past: "_Past",
     confidence_level: float,
 ) -> tuple[Segment, ...]:
     """Effect, intervals, error rates and near ties of every found segment, strongest first."""
@@ -611,7 +613,9 @@ def _describe_all(
         evaluation = finder.evaluate()
         group = finder.lattice.group(found.codes)
         described.append(
-            _describe_one(finder, evaluation, group, found, leaves, noise, parts, confidence_level)
+            _describe_one(
+                finder, evaluation, group, found, leaves, noise, parts, past, confidence_level
+            )
         )
         finder.put_back(found)
     return tuple(sorted(described, key=lambda segment: -segment.log_evalue))
@@ -625,6 +629,7 @@ def _describe_one(
     leaves: Floats,
     noise: RateNoise,
     parts: Kitagawa,
+    past: "_Past",
     confidence_level: float,
 ) -> Segment:
     """Numbers of one segment, its leaves being in the lattice and the other segments out of it."""
@@ -638,19 +643,21 @@ def _describe_one(
     within, around = _variance_parts(
         evaluation, group, weighted, own, factor, noise.correlation[found.leaves]
     )
+    modelled = within + around * mean / (1.0 - rate)
+    within, around = _checked(finder, noise, past, group, found, factor, rate, (within, around))
     inflation = within + around * mean / (1.0 - rate)
     log_qvalue, log_weight = float(evaluation.log_qvalue[group]), float(finder.log_weight[group])
     inner, outer = evidence.widths_after_selection(
         log_qvalue - log_weight,
         np.log(finder.alpha) - log_weight,
         confidence_level=confidence_level,
+        spread=float(np.sqrt(inflation / modelled)),
     )
     below, above = (inner, outer) if observed > mean else (outer, inner)
     sd = float(np.sqrt(mean * (1.0 - rate) * inflation))
-    # How unlike the leaves' rates are after the change nobody knows; one rate for all is the wider guess.
     everyone, usual = float(plain[AT_RISK]), mean / plain[AT_RISK]
     missed = max(1.0 - observed / everyone, 1.0 / everyone)
-    design = within + around * observed / missed
+    design = within * _unlike(own[EVENTS], own[AT_RISK]) + around * observed / missed
     pooled = observed / design, everyone / design
     low, high = _rate_interval(*pooled, below)[0], _rate_interval(*pooled, above)[1]
     return Segment(
@@ -671,6 +678,24 @@ def _describe_one(
         mix_effect=float(parts.mix[found.leaves].sum()),
         alternatives=search.near_ties(finder, evaluation, group, found),
     )
+
+
+def _unlike(events: Floats, at_risk: Floats) -> float:
+    """Variance of the sum of leaves' events over that of one binomial; unlike leaves vary less.
+
+    Every leaf with two or more at risk gives an unbiased guess, k (n - k) / (n - 1), of its own variance.
+
+    References
+    ----------
+    Cochran (1977), Sampling Techniques, 3rd ed., eq. 3.8 (unbiased variance of a proportion).
+    """
+    everyone, seen = float(at_risk.sum()), float(events.sum())
+    pooled = seen * (1.0 - seen / everyone)
+    several = at_risk >= 2.0
+    k, n = events[several], at_risk[several]
+    own = float((k * (n - k) / np.maximum(n - 1.0, 1.0)).sum())
+    own += pooled * float(at_risk[~several].sum()) / everyone
+    return min(1.0, max(own, 0.5) / max(pooled, 0.5))
 
 
 def _variance_parts(
@@ -696,6 +721,58 @@ def _variance_parts(
     around += within / (past_events + _PRIOR_EVENTS)
     around -= inside / (weighted[PAST_EVENTS] + _PRIOR_EVENTS)
     return within, float(max(0.0, around))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Past:
+    """Days before the period, and the baseline rate of every leaf, shape (n_leaves,)."""
+
+    history: History
+    rates: Floats
+
+
+def _checked(
+    finder: search.Search,
+    noise: RateNoise,
+    past: _Past,
+    group: int,
+    found: search.Found,
+    factor: float,
+    rate: float,
+    parts: tuple[float, float],
+) -> tuple[float, float]:
+    """Variance parts of a segment, held against its own days and against the rest of the period."""
+    within, around = parts
+    sums, totals = finder.lattice.sums[:, group], finder.totals
+    outside = 1.0 / max(factor * float(totals[REFERENCE] - sums[REFERENCE]), 1e-12)
+    share = float(sums[REFERENCE] / max(totals[REFERENCE], 1e-12))
+    drift = float(noise.segment_of(finder.lattice)[group]) / max(1.0 - share, 1e-6) ** 2
+    clustered = precision.clustered_variance(
+        finder.lattice,
+        finder.columns,
+        found.leaves,
+        factor=factor,
+        seen=EVENTS,
+        expected=lambda sums: _level(sums) * sums[REFERENCE],
+    )
+    history = past.history
+    own = np.zeros(len(finder.alive), bool)
+    own[found.leaves] = True
+    events, around_events = precision.days_of(history, own, finder.alive & ~own, history.value)
+    reference = history.at_risk * past.rates[history.leaf]
+    usual, around_usual = precision.days_of(history, own, finder.alive & ~own, reference)
+    days = precision.own_days(
+        events,
+        usual * around_events / np.maximum(around_usual, 1e-12),
+        around_events,
+        per_event=within * (1.0 - rate),
+        squared=drift,
+        scale=1.0,
+        weekday=history.weekday,
+        n_period_days=history.n_period_days,
+    )
+    rest = max(0.0, around - outside)
+    return within * days.dispersion, rest * days.dispersion + max(outside, clustered)
 
 
 def _log_evalue(events: float, at_risk: float, rate: float) -> float:

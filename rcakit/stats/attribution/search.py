@@ -267,35 +267,6 @@ def _variance_and_scale(
     return variance * (1.0 + noise.history_ratio), np.clip(twice / expected, 1e-3, 1.0)
 
 
-def variance_of(
-    group: int, leaves: Integers, search: "Search", evaluation: Evaluation, noise: Noise
-) -> float:
-    """Variance of one group's plain sum about its mean.
-
-    Parameters
-    ----------
-    group
-        Position in the lattice.
-    leaves
-        Positions of its leaves.
-    search, evaluation
-        The search, and what it says of all groups.
-    noise
-        Variance model under no change.
-    """
-    sums, totals = search.lattice.sums[:, [group]], search.totals
-    mean = float(evaluation.mean[group])
-    factor = mean / (float(sums[EXPECTED, 0]) + noise.prior_mean)
-    outside = max(float(totals[WEIGHTED_EXPECTED] - sums[WEIGHTED_EXPECTED, 0]), 1e-12)
-    share = float(sums[WEIGHTED_EXPECTED, 0] / max(totals[WEIGHTED_EXPECTED], 1e-12))
-    drift = float(noise.segment[group]) / max(1.0 - share, 1e-6) ** 2
-    expected, weighted = search.columns[[EXPECTED, WEIGHTED_EXPECTED]][:, leaves]
-    wobble = expected * np.maximum(expected / np.maximum(weighted, 1e-300) - noise.base, 0.0)
-    own = float(noise.clump[group]) * mean + factor**2 * float(wobble.sum())
-    variance = own + mean**2 * (1.0 / max(factor * outside, 1e-12) + drift)
-    return variance * (1.0 + noise.history_ratio)
-
-
 def candidate_weights(lattice: Lattice, reachable: Floats | None) -> tuple[Floats, int]:
     """Log of the number of candidates that each group shares its error rate with.
 

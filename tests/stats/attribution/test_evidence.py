@@ -27,3 +27,13 @@ def test_selected_effects_are_covered():
     widths = [widths_after_selection(stats.norm.logsf(seen), hurdle) for seen in z]
     covered = [s - inner <= 4.0 <= s + outer for s, (inner, outer) in zip(z, widths, strict=True)]
     assert np.mean(covered) >= 0.93
+
+
+def test_estimated_noise_reaches_further():
+    """With 20 degrees of freedom 2.086 replaces 1.96, and no interval passes no effect."""
+    tail, hurdle = stats.norm.logsf(20.0), stats.norm.logsf(5.0)
+    assert widths_after_selection(tail, hurdle, degrees_of_freedom=20) == pytest.approx(
+        (2.086, 2.086), abs=0.01
+    )
+    close = widths_after_selection(hurdle, hurdle, degrees_of_freedom=20, spread=1.25)
+    assert close[0] == pytest.approx(4.0, abs=1e-6)
