@@ -113,7 +113,9 @@ def attribute_counts(
     ratio = max(baseline.total.mean, 1e-12) / max(baseline.history.sum(), 1e-12)
     seen = (lattice.sums[0] + lattice.sums[1] / ratio) / scale
     # One more event adds at most the log of (baseline + period length) / period length.
-    weights = search.candidate_weights(lattice, seen * np.log1p(1.0 / ratio))
+    weights = search.candidate_weights(
+        lattice, lattice.sums[search.EXPECTED], seen * np.log1p(1.0 / ratio)
+    )
     conclusion = _attribute(
         lattice,
         columns,
@@ -207,7 +209,7 @@ def attribute_forecast_counts(
         has_trend=False,
         has_weekdays=True,
     )
-    weights = search.candidate_weights(lattice, None)
+    weights = search.candidate_weights(lattice, lattice.sums[search.EXPECTED], None)
     conclusion = _attribute(
         lattice,
         columns,

@@ -38,6 +38,9 @@ _FAR_DAY = 4.0  # robust standard deviations
 _FAR_LOG_RATE = np.log(1.3)  # nobody calls a day an incident whose rate is 30 % off or less
 _LEAST_EXPLAINED = 0.5  # share of the change of rates below which segments are not its place
 _SPLIT = 0.5  # a mix verdict needs the mix to carry at least half of the change
+_HIGHEST_FITTED = 0.995
+_RATE_BAND = 0.05  # on the log-odds scale; leaves closer than this have one rate
+_STEPS = (np.arange(-39, 40) * 0.1, np.arange(-10, 11) * 0.01)  # of a log factor: coarse, then fine
 _ODDS = np.exp(np.concatenate([-np.geomspace(0.1, 3.0, 10), np.geomspace(0.1, 4.0, 14)]))
 
 EVENTS, AT_RISK, REFERENCE, PAST_EVENTS, PAST_REFERENCE, SQUARES, SPREAD = range(
@@ -186,6 +189,53 @@ class RateModel:
             (1.0 - moved) / (1.0 - rate)
         )
         return float(gain / evaluation.size[group])
+
+
+class LeafFit:
+    """How well a factor on their rates fits some leaves, each with its own rate and wobble.
+
+    Parameters
+    ----------
+    leaves
+        Rows EVENTS to SQUARES, not weighted, shape (6, n_leaves).
+    rates
+        Baseline rate per leaf, shape (n_leaves,).
+    correlation
+        As in `RateNoise`.
+
+    Notes
+    -----
+    Leaves of nearly the same rate are added up, so that a segment costs one pass over its leaves. Each counts
+    as far as its wobble lets it.
+
+    References
+    ----------
+    Rao & Scott (1992), Biometrics 48, 577-585 (counts divided by their design effect).
+    """
+
+    __slots__ = ("band", "events", "missed", "rate")
+
+    def __init__(self, leaves: Floats, rates: Floats, correlation: Floats) -> None:
+        weight = 1.0 / (1.0 + correlation * leaves[AT_RISK])
+        rates = np.clip(rates, 1e-6, _HIGHEST_FITTED)
+        band = np.round(special.logit(rates) / _RATE_BAND).astype(np.int64)
+        bands, self.band = np.unique(band, return_inverse=True)
+        self.rate = special.expit(bands * _RATE_BAND)
+        self.events = weight * leaves[EVENTS]
+        self.missed = weight * np.maximum(leaves[AT_RISK] - leaves[EVENTS], 0.0)
+
+    def __call__(self, leaves: Integers, factor: float) -> float:
+        """Log-likelihood ratio of the best factor on the rates of these leaves against the given one."""
+        band, n_bands = self.band[leaves], len(self.rate)
+        events = sum_by(band, self.events[leaves], n_bands)
+        missed = sum_by(band, self.missed[leaves], n_bands)
+        usual = np.clip(factor * self.rate, 1e-9, _HIGHEST_FITTED)
+        best, llr = 0.0, np.zeros(1)
+        for steps in _STEPS:
+            moved = np.clip(np.exp(best + steps)[:, None] * usual, 1e-9, _HIGHEST_FITTED)
+            llr = np.log(moved / usual) @ events + np.log1p(-moved) @ missed
+            best += float(steps[np.argmax(llr)])
+        return float(llr.max() - np.log1p(-usual) @ missed)
 
 
 def _level(sums: Floats) -> Floats:
@@ -532,7 +582,9 @@ def attribute_ratios(
     columns = _weighted(leaves, rates, noise.correlation, history.n_days)
     lattice = Lattice(codes, sizes, columns, max_depth=max_depth, families=families)
     model = RateModel(noise, noise.segment_of(lattice), lattice.values)
-    log_weight, n_candidates = search.candidate_weights(lattice, _reachable(lattice.sums))
+    log_weight, n_candidates = search.candidate_weights(
+        lattice, lattice.sums[REFERENCE], _reachable(lattice.sums)
+    )
     finder = search.Search(
         lattice,
         columns,
@@ -540,6 +592,7 @@ def attribute_ratios(
         log_weight=log_weight,
         alpha=alpha * _SHARE_OF_ALPHA_FOR_SEGMENTS,
         hierarchy=hierarchy,
+        fit=LeafFit(leaves, rates, noise.correlation),
     )
     leads = search.leads(lattice, _distance_from_past(lattice.sums) - log_weight)
     # Without a single event in the baseline no segment differs from another in what is usual.

@@ -26,6 +26,10 @@ _TAIL_GAIN = (
 _N_LEADS = 8
 _SCREEN = 6.0  # squared deviations below this are never significant over a whole lattice
 _SWEEPS = 2  # rounds of revising each segment given the others
+_CONTENDERS = 16  # best segments by sums that are compared leaf by leaf
+_CONTENDERS_WITHIN = (
+    0.3  # share of the best score by which sums of unlike leaves may misjudge a rival
+)
 _AGREE = (
     0.1  # log scale; an outside whose factor differs more from the robust one holds other causes
 )
@@ -267,34 +271,44 @@ def _variance_and_scale(
     return variance * (1.0 + noise.history_ratio), np.clip(twice / expected, 1e-3, 1.0)
 
 
-def candidate_weights(lattice: Lattice, reachable: Floats | None) -> tuple[Floats, int]:
+def candidate_weights(
+    lattice: Lattice, volume: Floats, reachable: Floats | None
+) -> tuple[Floats, int]:
     """Log of the number of candidates that each group shares its error rate with.
 
-    The error rate is split evenly over depths, over the cuboids of a depth, over the groups of a cuboid that
-    could be significant at all, and over the two directions; so the sum of all false alarm probabilities is
-    at most alpha under any dependence.
+    The error rate is split evenly over depths, over the cuboids of a depth, and over the two directions; half
+    of a cuboid's part goes evenly to its groups that could be significant at all, half to its groups by their
+    volume. So the sum of all false alarm probabilities is at most alpha under any dependence, and a large
+    group among thousands of tiny ones does not pay for all of them.
 
     Parameters
     ----------
     lattice
         The groups.
+    volume
+        What each group was expected to hold, whatever happened, shape (n_groups,).
     reachable
         Nats of evidence that each group could show at most, shape (n_groups,); None when every group counts.
 
     References
     ----------
-    Tarone (1990), Biometrics 46, 515-522 (groups that cannot be significant need not be paid for).
+    Tarone (1990), Biometrics 46, 515-522 (groups that cannot be significant need not be paid for). Genovese,
+    Roeder & Wasserman (2006), Biometrika 93, 509-524 (weighted Bonferroni).
     """
     weight, n_candidates = np.zeros(len(lattice.depth)), 0
     depths = [len(cuboid.dimensions) for cuboid in lattice.cuboids]
     for cuboid, depth in zip(lattice.cuboids, depths, strict=True):
         groups = slice(cuboid.start, cuboid.start + len(cuboid.keys))
         shared = 2.0 * max(depths) * depths.count(depth)
-        n_testable = (
-            len(cuboid.keys) if reachable is None else _n_testable(reachable[groups], shared)
-        )
-        n_candidates += n_testable
-        weight[groups] = np.log(shared * n_testable)
+        testable = np.ones(len(cuboid.keys), bool)
+        if reachable is not None:
+            n_testable = _n_testable(reachable[groups], 2.0 * shared)
+            testable = reachable[groups] >= np.log(2.0 * shared * n_testable)
+        n_candidates += int(testable.sum())
+        evenly = testable / max(1, int(testable.sum()))
+        by_volume = volume[groups] / max(float(volume[groups].sum()), 1e-300)
+        part = 0.5 * (evenly + by_volume)
+        weight[groups] = np.log(shared / np.maximum(part, 1e-300))
     return weight, n_candidates
 
 
@@ -365,12 +379,16 @@ class Search:
         Family-wise error rate.
     hierarchy
         Dimensions whose values lie inside those of another.
+    fit
+        Log-likelihood ratio of the own factor of some leaves against the factor they were to have, leaf by
+        leaf; by default the groups' sums tell it well enough.
     """
 
     __slots__ = (
         "alive",
         "alpha",
         "columns",
+        "fit",
         "found",
         "hierarchy",
         "lattice",
@@ -389,9 +407,11 @@ class Search:
         log_weight: Floats,
         alpha: float,
         hierarchy: Sequence["Nesting"] = (),
+        fit: Callable[[Integers, float], float] | None = None,
     ) -> None:
         self.lattice, self.columns, self.model = lattice, columns, model
         self.log_weight, self.alpha, self.hierarchy = log_weight, alpha, hierarchy
+        self.fit = fit
         self.alive = np.ones(columns.shape[1], bool)
         self.totals = columns.sum(axis=1)
         self.found: list[Found] = []
@@ -444,7 +464,22 @@ class Search:
         significant = np.flatnonzero(evaluation.log_qvalue <= np.log(self.alpha))
         if len(significant) == 0:
             return None
-        return self.widen(evaluation, int(significant[np.argmax(evaluation.score[significant])]))
+        return self.widen(evaluation, self._best_fit(evaluation, significant))
+
+    def _best_fit(self, evaluation: Evaluation, groups: Integers) -> int:
+        """The group with the best score; where leaves are unlike, the few best are compared leaf by leaf."""
+        order = groups[np.argsort(-evaluation.score[groups], kind="stable")][:_CONTENDERS]
+        score = evaluation.score[order]
+        order = order[score >= score[0] - max(NEAR_TIE, _CONTENDERS_WITHIN * score[0])]
+        if self.fit is None or len(order) < 2:
+            return int(order[0])
+        row = self.model.expected_row
+        fits = []
+        for group in order:
+            leaves = np.flatnonzero(self.lattice.members(self.lattice.segment(group)) & self.alive)
+            factor = evaluation.mean[group] / max(self.lattice.sums[row, group], 1e-12)
+            fits.append(self.fit(leaves, float(factor)))
+        return int(order[np.argmax(np.array(fits) - self.log_weight[order])])
 
     def suspect(self, shift_of_rest: Callable[[float], float], *, margin: float) -> bool:
         """Take out one segment that explains a change of the total better than a shift of everything.

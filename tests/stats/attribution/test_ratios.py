@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rcakit.stats.attribution.history import History
-from rcakit.stats.attribution.ratios import attribute_ratios, leaf_rates, rate_noise
+from rcakit.stats.attribution.ratios import LeafFit, attribute_ratios, leaf_rates, rate_noise
 
 
 @pytest.fixture
@@ -99,3 +99,15 @@ def test_rates_without_past_events_are_broad(reviews):
     nothing = replace(history, value=np.zeros(len(history.value)))
     result = attribute_ratios(codes, sizes, events, at_risk, history=nothing)
     assert (result.verdict, result.segments) == ("broad", ())
+
+
+def test_leaf_fit_is_the_likelihood():
+    """Of two unlike leaves without wobble the fit is the binomial likelihood ratio of their common factor."""
+    rates, at_risk = np.array([0.1, 0.4]), np.array([1000.0, 500.0])
+    events = 1.5 * rates * at_risk
+    leaves = np.zeros((6, 2))
+    leaves[0], leaves[1] = events, at_risk
+    moved = 1.5 * rates
+    exact = events @ np.log(moved / rates) + (at_risk - events) @ np.log((1 - moved) / (1 - rates))
+    fit = LeafFit(leaves, rates, np.zeros(2))
+    assert fit(np.array([0, 1]), 1.0) == pytest.approx(exact, rel=0.05)  # rates come in bands
