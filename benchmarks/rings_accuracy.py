@@ -1,13 +1,16 @@
 """How well are planted rings found, beside tuned peers, on worlds that no method has seen?
 
-    python benchmarks/rings_accuracy.py tune  --camouflage 1 --peers components leiden
-    python benchmarks/rings_accuracy.py run   --camouflage 1 --size 50000 --seeds 1000 1010
+    python benchmarks/rings_accuracy.py tune  --camouflage 1 --methods components leiden
+    python benchmarks/rings_accuracy.py run   --camouflage 1 --size 50000 --seeds 1000 1020
+    python benchmarks/rings_accuracy.py free  --size 200000
     python benchmarks/rings_accuracy.py report > benchmarks/results/rings_accuracy.md
 
 Peers are tuned on seeds 0-4 (method, cap, rank and threshold; best mean F1) and frozen in
-``results/rings_peers.json``; all methods then run on seeds 1000 onwards, and every run adds its rows
-to ``results/rings_accuracy_rows.csv``. A group of four or more accounts matches a ring when their
-Jaccard overlap is at least a half. Needs igraph (Leiden, Louvain), splink and numba (FRAUDAR).
+``results/rings_peers.json``; all methods then run on seeds 1000 onwards. Every run adds its rows to
+``results/rings_accuracy_rows.csv`` and leaves out what stands there, so that it can be resumed; take
+out the rows of a method that has changed. A group of four or more accounts matches a ring when their
+Jaccard overlap is at least a half. Needs igraph (Leiden, Louvain), splink, numba (FRAUDAR) and
+coordination-network-toolkit.
 """
 
 import argparse
@@ -33,6 +36,7 @@ PEERS, ROWS = RESULTS / "rings_peers.json", RESULTS / "rings_accuracy_rows.csv"
 TUNING = range(5)
 CAPS = (10, 20, 50)
 SHARES = (0.05, 0.1, 0.2)
+OURS = "rcakit"
 Ranked = tuple[list[np.ndarray], np.ndarray]
 
 
@@ -75,13 +79,14 @@ def ranked(world: World, groups: list[np.ndarray], rank: str) -> Ranked:
     """Rank groups by size or by rarity-weighted shared evidence."""
     if rank == "size":
         return groups, np.array([len(g) for g in groups], float)
-    table, scores = world.table(100), []
-    weight = 1 / np.log(world.degree + 1.0001)
-    for group in groups:
-        held = table[group].sum(axis=0)
-        at = np.flatnonzero(held > 1)
-        scores.append(float(((held[at] - 1) * weight[at]).sum()))
-    return groups, np.array(scores)
+    if not groups:
+        return groups, np.zeros(0)
+    label = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
+    shape = (len(groups), world.n)
+    inside = sp.csr_array((np.ones(len(label)), (label, np.concatenate(groups))), shape=shape)
+    held = (inside @ world.table(100)).tocoo()
+    term = np.maximum(held.data - 1, 0) / np.log(world.degree[held.coords[1]] + 1.0001)
+    return groups, np.bincount(held.coords[0], term, minlength=len(groups))
 
 
 def components(world: World, k: int, cap: int, rank: str) -> Ranked:
@@ -165,6 +170,33 @@ def fraudar(world: World, cap: int, n_blocks: int, rank: str) -> Ranked:
     return ranked(world, groups, rank)
 
 
+def toolkit(world: World, hours: float, k: int, cap: int, rank: str) -> Ranked:
+    """Join accounts whose sightings of k attributes lie within a window, by co-link networks."""
+    import contextlib
+    import io
+    import sqlite3
+    import tempfile
+
+    from coordination_network_toolkit.compute_networks import compute_co_link_network
+    from coordination_network_toolkit.preprocess import preprocess_data
+
+    d = world.degree[world.attribute]
+    keep = np.flatnonzero((d > 1) & (d <= cap))
+    seconds = world.simulation.edges["first_seen_at"].dt.epoch("s").to_numpy()
+    columns = world.account[keep].tolist(), world.attribute[keep].tolist(), seconds[keep].tolist()
+    rows = enumerate(zip(*columns, strict=True))
+    messages = ((i, a, "", None, None, "", at, [str(v)]) for i, (a, v, at) in rows)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        path = str(Path(folder) / "links.db")
+        preprocess_data(path, messages)
+        compute_co_link_network(path, hours * 3600, n_threads=1, min_edge_weight=k)
+        with contextlib.closing(sqlite3.connect(path)) as base:
+            found = base.execute("select user_1, user_2 from co_link_network").fetchall()
+    ends = np.array([pair for pair in found if pair[0] != pair[1]], dtype=np.int64).reshape(-1, 2)
+    graph = sp.coo_array((np.ones(len(ends)), tuple(ends.T)), shape=(world.n, world.n))
+    return ranked(world, groups_of(connected_components(graph, directed=False)[1]), rank)
+
+
 def rcakit_rings(world: World, share: float) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Run the room's public call; return accounts, scores and q-values from its result."""
     result = find_rings(
@@ -219,6 +251,9 @@ def families() -> dict[str, list[tuple]]:
         ],
         "fraudar": [(fraudar, c, n, "density") for c in (20, 50) for n in (20, 40)],
     }
+    grids["toolkit"] = [
+        (toolkit, h, k, 50, "evidence") for h in (24.0, 240.0, 1440.0) for k in (2, 3)
+    ]
     for how in ("leiden", "leiden CPM", "louvain"):
         grids[how] = [(communities, how, k, c, "evidence") for k in (2, 3) for c in (20, 50)]
     return grids
@@ -248,32 +283,57 @@ def tune(camouflage: float, names: list[str]) -> None:
         PEERS.write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")
 
 
-def run(n: int, camouflage: float, seeds: range, names: list[str], *, only_peers: bool) -> None:
-    """Run rcakit and the frozen peers on unseen seeds and add a row for each."""
+def run(n: int, camouflage: float, seeds: range, names: list[str]) -> None:
+    """Run what has no row yet: every method on one simulation of each unseen seed."""
     frozen = json.loads(PEERS.read_text("utf-8"))
     for seed in seeds:
-        world = World(simulate(n, camouflage=camouflage, rng=seed))
-        n_rings, rows = len(world.simulation.kinds), []
-        for name in names:
-            peer = frozen[f"{name} {camouflage:g}"]
-            call, *given = families()[name][peer["configuration"]]
-            found = call(world, *given)
-            hit, score = hits(world, found), np.sort(found[1])[::-1]
-            ap = average_precision(hit, n_rings)
-            rows.append((name, hit[score >= peer["threshold"]], ap))
-        if only_peers:
-            _keep([_row(n, camouflage, seed, *row, n_rings) for row in rows])
+        done = {tuple(row[:4]) for row in _rows()}
+        wanted = [m for m in names if (str(n), f"{camouflage:.1f}", str(seed), m) not in done]
+        own = f"{OURS} 0.10"
+        if OURS in wanted and (str(n), f"{camouflage:.1f}", str(seed), own) in done:
+            wanted.remove(OURS)
+        if not wanted:
             continue
-        groups, score, qvalue = rcakit_rings(world, 0.999)
-        hit = hits(world, (groups, score))
-        ap = average_precision(hit, n_rings)
-        qvalue = qvalue[np.argsort(-score, kind="stable")]
-        rows += [(f"rcakit {share:.2f}", hit[qvalue <= share], ap) for share in SHARES]
-        _keep([_row(n, camouflage, seed, *row, n_rings) for row in rows])
-        if camouflage == 1:
-            free = World(simulate(n, n_rings=0, rng=seed))
-            found = rcakit_rings(free, 0.1)[0]
-            _keep([_row(n, 0, seed, "ring-free", np.zeros(len(found), bool), 0.0, 0)])
+        world = World(simulate(n, camouflage=camouflage, rng=seed))
+        for name in wanted:
+            rows = _own(world) if name == OURS else [_peer(world, name, frozen, camouflage)]
+            _keep([_row(n, camouflage, seed, *row, len(world.simulation.kinds)) for row in rows])
+
+
+def free(n: int, seeds: range) -> None:
+    """Count the rings that are reported where there are none."""
+    for seed in seeds:
+        if (str(n), "0.0", str(seed), "ring-free") in {tuple(row[:4]) for row in _rows()}:
+            continue
+        world = World(simulate(n, n_rings=0, rng=seed))
+        found = rcakit_rings(world, 0.1)[0]
+        _keep([_row(n, 0.0, seed, "ring-free", np.zeros(len(found), bool), 0.0, 0)])
+
+
+def _peer(world: World, name: str, frozen: dict, camouflage: float) -> tuple:
+    """Return the name of a peer, its hits above its threshold, and its average precision."""
+    peer = frozen[f"{name} {camouflage:g}"]
+    call, *given = families()[name][peer["configuration"]]
+    found = call(world, *given)
+    hit, score = hits(world, found), np.sort(found[1])[::-1]
+    ap = average_precision(hit, len(world.simulation.kinds))
+    return name, hit[score >= peer["threshold"]], ap
+
+
+def _own(world: World) -> list[tuple]:
+    """Return the same of rcakit at every nominal false share; one list is cut at each."""
+    groups, score, qvalue = rcakit_rings(world, 0.999)
+    hit = hits(world, (groups, score))
+    ap = average_precision(hit, len(world.simulation.kinds))
+    qvalue = qvalue[np.argsort(-score, kind="stable")]
+    return [(f"{OURS} {share:.2f}", hit[qvalue <= share], ap) for share in SHARES]
+
+
+def _rows() -> list[list[str]]:
+    if not ROWS.exists():
+        return []
+    with ROWS.open(encoding="utf-8") as file:
+        return list(csv.reader(file))
 
 
 def _row(
@@ -292,26 +352,16 @@ def _keep(rows: list[list]) -> None:
 
 def report() -> None:
     """Print means, realised false share, and paired differences to the best peer."""
-    with ROWS.open(encoding="utf-8") as file:
-        rows = list(csv.reader(file))
     by: dict[tuple, dict] = defaultdict(lambda: defaultdict(dict))
-    for n, camouflage, seed, method, *numbers in rows:
+    for n, camouflage, seed, method, *numbers in _rows():
         by[int(n), float(camouflage)][method][int(seed)] = [float(x) for x in numbers]
     print("# Rings beside tuned peers, on seeds that nothing was tuned on\n")
-    print("By `python benchmarks/rings_accuracy.py report`, from the rows of `run`.\n")
+    print("By `python benchmarks/rings_accuracy.py report`, from the rows of `run` and `free`.\n")
     for (n, camouflage), methods in sorted(by.items(), key=lambda item: (item[0][1], item[0][0])):
         if camouflage == 0:
             _free(n, methods["ring-free"])
         else:
-            full = {
-                m: runs for m, runs in methods.items() if len(runs) >= len(methods["rcakit 0.10"])
-            }
-            _table(n, camouflage, full)
-            for peer in sorted(methods.keys() - full.keys()):  # run on fewer seeds
-                own = {
-                    m: runs for m, runs in methods.items() if m.startswith("rcakit") or m == peer
-                }
-                _table(n, camouflage, own)
+            _table(n, camouflage, methods)
     print("\n## How the peers were set, on seeds 0-4\n")
     print("| peer and camouflage | setting | threshold | F1 there |\n|---|---|---|---|")
     for name, peer in json.loads(PEERS.read_text("utf-8")).items():
@@ -327,24 +377,35 @@ def _free(n: int, runs: dict[int, list[float]]) -> None:
 
 
 def _table(n: int, camouflage: float, methods: dict[str, dict[int, list[float]]]) -> None:
-    seeds = sorted(set.intersection(*(set(runs) for runs in methods.values())))
-    peers = [name for name in methods if not name.startswith("rcakit")]
-    mean = {m: np.mean([runs[s] for s in seeds], axis=0) for m, runs in methods.items()}
-    best = [max(peers, key=lambda m, i=i: mean[m][i]) for i in (0, 1)]
-    print(f"\n## {n:,} accounts, camouflage {camouflage:g}, {len(seeds)} seeds\n")
-    print("| method | ring F1 | average precision | found | false share ", end="")
-    print("| F1 less best peer (95 %) | AP less best peer (95 %) |")
-    print("|---|---|---|---|---|---|---|")
-    for name, runs in methods.items():
-        found, false = mean[name][2], mean[name][3]
-        cells = [f"{mean[name][0]:.3f}", f"{mean[name][1]:.3f}", f"{found:.1f}"]
-        cells.append(f"{false / max(found, 1e-9):.3f}")
-        for i in (0, 1):
-            gap = np.array([runs[s][i] - methods[best[i]][s][i] for s in seeds])
-            half = _t95(len(gap)) * gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.nan
-            low, high = gap.mean() - half, gap.mean() + half
-            cells.append(f"{gap.mean():+.3f} ({low:+.3f} to {high:+.3f})")
-        print(f"| {name} | " + " | ".join(cells) + " |")
+    """Print one section: every method on its seeds, and rcakit less the best peer, seed by seed."""
+    own = {m: runs for m, runs in methods.items() if m.startswith(OURS)}
+    peers = {m: runs for m, runs in methods.items() if m not in own}
+    print(f"\n## {n:,} accounts, camouflage {camouflage:g}\n")
+    print("| method | seeds | ring F1 | average precision | found | false share |")
+    print("|---|---|---|---|---|---|")
+    mean = {m: np.mean(list(runs.values()), axis=0) for m, runs in methods.items()}
+    for name in [*sorted(own), *sorted(peers, key=lambda m: -mean[m][0])]:
+        value, ap, found, false = mean[name]
+        share = f"{false / max(found, 1e-9):.3f}"
+        print(f"| {name} | {len(methods[name])} | {value:.3f} | {ap:.3f} | {found:.1f} | {share} |")
+    most = max((len(runs) for runs in peers.values()), default=0)
+    peers = {m: runs for m, runs in peers.items() if len(runs) == most}
+    for i, what in enumerate(("Ring F1", "Average precision")):
+        best = max(peers, key=lambda m, i=i: mean[m][i])
+        gaps = [
+            f"{m[len(OURS) + 1 :]}: {_gap(runs, peers[best], i)}" for m, runs in sorted(own.items())
+        ]
+        gaps = gaps if i == 0 else [_gap(next(iter(own.values())), peers[best], i)]
+        print(f"\n{what} less that of {best}, the best peer here (95 %): {'; '.join(gaps)}.")
+
+
+def _gap(runs: dict[int, list[float]], others: dict[int, list[float]], column: int) -> str:
+    """Return the mean difference over the seeds of both, with its interval."""
+    seeds = sorted(runs.keys() & others.keys())
+    gap = np.array([runs[s][column] - others[s][column] for s in seeds])
+    half = _t95(len(gap)) * gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.nan
+    low, high = gap.mean() - half, gap.mean() + half
+    return f"{gap.mean():+.3f} ({low:+.3f} to {high:+.3f}, {len(seeds)} seeds)"
 
 
 def _t95(n: int) -> float:
@@ -356,19 +417,20 @@ def _t95(n: int) -> float:
 def main() -> None:
     """Tune, run or report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("tune", "run", "report"))
+    parser.add_argument("what", choices=("tune", "run", "free", "report"))
     parser.add_argument("--size", type=int, default=50_000)
     parser.add_argument("--seeds", type=int, nargs=2, default=(1000, 1020))
     parser.add_argument("--camouflage", type=float, default=1.0)
-    parser.add_argument("--peers", nargs="+", default=list(families()), choices=list(families()))
-    parser.add_argument("--only-peers", action="store_true")
+    names = [OURS, *families()]
+    parser.add_argument("--methods", nargs="+", default=names, choices=names)
     given = parser.parse_args()
     began = time.time()
     if given.what == "tune":
-        tune(given.camouflage, given.peers)
+        tune(given.camouflage, [name for name in given.methods if name != OURS])
     elif given.what == "run":
-        seeds = range(*given.seeds)
-        run(given.size, given.camouflage, seeds, given.peers, only_peers=given.only_peers)
+        run(given.size, given.camouflage, range(*given.seeds), given.methods)
+    elif given.what == "free":
+        free(given.size, range(*given.seeds))
     else:
         report()
     print(f"{time.time() - began:.0f} s", file=sys.stderr)

@@ -129,13 +129,15 @@ def _scored(
     edges: Edges, min_size: int, n_null: int, rng: int
 ) -> tuple[numbers.Groups, numbers.Floats, numbers.Floats]:
     """Return the groups, the false share of the list down to each, and expected false groups."""
+    from rcakit.stats.ring_parts import settle  # brings SciPy's sparse arrays
 
     def groups_of(sightings: numbers.Sightings) -> numbers.Groups:
         pairs = numbers.pair_weights(sightings, edges.traits)
         n_accounts = len(edges.account_ids)
-        return numbers.find_groups(
+        groups = numbers.find_groups(
             pairs, sightings, edges.traits, n_accounts=n_accounts, min_size=min_size
         )
+        return settle(groups, sightings, edges.traits, min_size=min_size)
 
     groups = groups_of(edges.sightings)
     random = np.random.default_rng(rng)
