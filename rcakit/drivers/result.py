@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["DriverResult"]
 
 ChartKind = Literal["causes", "days", "is_is_not"]
-_METHOD = "scan of all segments with negative binomial noise, family-wise error control"
 _SMALL_PART = 0.1  # of a change: what rates inside did beside the mix is not worth a number
 _FLOAT_COLUMNS = (
     "observed",
@@ -374,6 +373,15 @@ class DriverResult(Result):
         return f"The change is concentrated in {where}"
 
     @property
+    def _method(self) -> str:
+        noise = "negative binomial noise"
+        if self.is_ratio:
+            noise = "quasi-binomial noise"
+        elif self.leaves.history is None:
+            noise = "noise learnt from the period itself"
+        return f"scan of all segments with {noise}, family-wise error control"
+
+    @property
     def _level(self) -> str:
         return f"{100 * self.confidence_level:g} %"
 
@@ -414,7 +422,7 @@ class DriverResult(Result):
             ci_upper=numbers.change_upper,
             unit=f"rate of {self.unit}" if self.is_ratio else self.unit,
             n_obs=max(1, self._n_obs()),
-            method=_METHOD,
+            method=self._method,
             verdict=numbers.verdict,
             confidence_level=self.confidence_level,
             caveats=self.notes,
@@ -475,7 +483,7 @@ class DriverResult(Result):
             ci_upper=max(item.excess_upper, item.excess),
             unit=self.unit,
             n_obs=max(1, round(max(item.observed, item.expected))),
-            method=_METHOD,
+            method=self._method,
             segment=segment,
             confidence_level=self.confidence_level,
             caveats=tuple(caveats),
