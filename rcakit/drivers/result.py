@@ -218,8 +218,8 @@ class DriverResult(Result):
             title = f"{self._where_claim()}: each day against the usual one"
             return charts.segment_days(self.by_day(), unit=self.unit, title=title)
         if kind == "is_is_not":
-            title = "What moved, and what beside it did not"
-            return charts.is_and_is_not(self.is_is_not(), unit=self.unit, title=title)
+            rows = self.is_is_not()
+            return charts.is_and_is_not(rows, unit=self.unit, title=self._beside_claim(rows))
         numbers = self.attribution
         return charts.cause_waterfall(
             self.to_records(),
@@ -231,6 +231,17 @@ class DriverResult(Result):
             parts=(numbers.rate_effect, numbers.mix_effect) if self.is_ratio else None,
             confidence_level=self.confidence_level,
         )
+
+    def _beside_claim(self, rows: list[Record]) -> str:
+        """Set the level of the first segment beside those of its siblings."""
+        own = [row for row in rows if row["is_inside"] and row["dimension"] == rows[0]["dimension"]]
+        usual = sum(row["usual"] for row in own)
+        if not usual > 0:
+            return "What moved, and what beside it did not"
+        times = sum(row["observed"] for row in own) / usual
+        claim = f"{wording.segment(self.segments[0])}: {times:.2g} times its usual level"
+        beside = [row["ratio"] for row in rows if not row["is_inside"] and row["usual"] > 0]
+        return f"{claim}; beside it {min(beside):.2g} to {max(beside):.2g}" if beside else claim
 
     @property
     def _at_risk(self) -> float | None:
