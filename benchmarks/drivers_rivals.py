@@ -331,8 +331,8 @@ if __name__ == "__main__":
         notes=(
             "All get the same estimated baseline or forecast. B0 and RS are the development files (RS: the "
             "first name alone counts), S and L the made-up amounts; z-tests have BH at .01 and the noise of "
-            "single leaves; wise-pizza searches depth 2. RiskLoc cannot be installed; it is written after "
-            "its description, which gives no answer for counts on their noisy leaves."
+            "single leaves; wise-pizza searches depth 2. RiskLoc is on no package index and is written anew "
+            "after its description."
         ),
         rows=rows(
             tuple(words[1:]) or SETS,

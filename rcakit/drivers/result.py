@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["DriverResult"]
 
 ChartKind = Literal["causes", "days", "is_is_not"]
-_METHOD = "scan of all segments with negative binomial noise, family-wise error control"
 _SMALL_PART = 0.1  # of a change: what rates inside did beside the mix is not worth a number
 _FLOAT_COLUMNS = (
     "observed",
@@ -219,8 +218,8 @@ class DriverResult(Result):
             title = f"{self._where_claim()}: each day against the usual one"
             return charts.segment_days(self.by_day(), unit=self.unit, title=title)
         if kind == "is_is_not":
-            title = "What moved, and what beside it did not"
-            return charts.is_and_is_not(self.is_is_not(), unit=self.unit, title=title)
+            rows = self.is_is_not()
+            return charts.is_and_is_not(rows, unit=self.unit, title=self._beside_claim(rows))
         numbers = self.attribution
         return charts.cause_waterfall(
             self.to_records(),
@@ -232,6 +231,17 @@ class DriverResult(Result):
             parts=(numbers.rate_effect, numbers.mix_effect) if self.is_ratio else None,
             confidence_level=self.confidence_level,
         )
+
+    def _beside_claim(self, rows: list[Record]) -> str:
+        """Set the level of the first segment beside those of its siblings."""
+        own = [row for row in rows if row["is_inside"] and row["dimension"] == rows[0]["dimension"]]
+        usual = sum(row["usual"] for row in own)
+        if not usual > 0:
+            return "What moved, and what beside it did not"
+        times = sum(row["observed"] for row in own) / usual
+        claim = f"{wording.segment(self.segments[0])}: {times:.2g} times its usual level"
+        beside = [row["ratio"] for row in rows if not row["is_inside"] and row["usual"] > 0]
+        return f"{claim}; beside it {min(beside):.2g} to {max(beside):.2g}" if beside else claim
 
     @property
     def _at_risk(self) -> float | None:
@@ -374,6 +384,15 @@ class DriverResult(Result):
         return f"The change is concentrated in {where}"
 
     @property
+    def _method(self) -> str:
+        noise = "negative binomial noise"
+        if self.is_ratio:
+            noise = "quasi-binomial noise"
+        elif self.leaves.history is None:
+            noise = "noise learnt from the period itself"
+        return f"scan of all segments with {noise}, family-wise error control"
+
+    @property
     def _level(self) -> str:
         return f"{100 * self.confidence_level:g} %"
 
@@ -414,7 +433,7 @@ class DriverResult(Result):
             ci_upper=numbers.change_upper,
             unit=f"rate of {self.unit}" if self.is_ratio else self.unit,
             n_obs=max(1, self._n_obs()),
-            method=_METHOD,
+            method=self._method,
             verdict=numbers.verdict,
             confidence_level=self.confidence_level,
             caveats=self.notes,
@@ -475,7 +494,7 @@ class DriverResult(Result):
             ci_upper=max(item.excess_upper, item.excess),
             unit=self.unit,
             n_obs=max(1, round(max(item.observed, item.expected))),
-            method=_METHOD,
+            method=self._method,
             segment=segment,
             confidence_level=self.confidence_level,
             caveats=tuple(caveats),

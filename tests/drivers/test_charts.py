@@ -1,7 +1,9 @@
 """Charts of drivers: what they draw, and that the parts fit together."""
 
+import datetime as dt
 from itertools import pairwise
 
+import polars as pl
 import pytest
 
 from rcakit.drivers import explain
@@ -69,3 +71,33 @@ def test_steps_of_rates_have_intervals(table):
     assert step["lower"] < step["end"] < step["upper"] < 1
     assert "90 % intervals" in str(chart["title"]["subtitle"])
     assert "(90 % interval" in rate.findings()[1].claim
+
+
+def test_title_says_how_far_apart(result):
+    """The title of is and is not holds the level inside and those beside it."""
+    title = " ".join(result.plot("is_is_not").to_dict()["title"]["text"])
+    assert "platform = android, country = br: 3.3 times" in title
+    assert "usual level; beside it" in title
+
+
+def test_mix_is_drawn_apart_from_rates():
+    """A ratio that moved by mix alone has one step for the rates and one for the mix, and says so."""
+    rows = [
+        (dt.date(2026, 1, 1) + dt.timedelta(day), platform, side, round(n * rate), n)
+        for day in range(40)
+        for side in ("x", "y")
+        for platform, rate, few, many in (("a", 0.1, 100, 900), ("b", 0.6, 900, 100))
+        for n in [(few if day >= 35 else many) + 3 * (day % 5)]
+    ]
+    mixed = explain(
+        pl.DataFrame(rows, schema=["day", "platform", "side", "bad", "n"], orient="row"),
+        time="day",
+        period=("2026-02-05", "2026-02-09"),
+        value="bad",
+        denominator="n",
+        dimensions=["platform", "side"],
+    )
+    steps = mixed.plot().to_dict()["data"]["values"]
+    assert [step["step"] for step in steps][1:3] == [["rates inside segments"], ["mix of segments"]]
+    assert abs(steps[2]["end"] - steps[2]["start"]) > 10 * abs(steps[1]["end"] - steps[1]["start"])
+    assert "rates inside them stayed" in mixed.findings()[0].claim

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, special
 
-from rcakit.stats.attribution.lattice import Lattice, members
+from rcakit.stats.attribution.lattice import Cuboid, Lattice, members
 from rcakit.stats.attribution.outcome import Alternative, Attribution, Segment, Verdict
 from rcakit.stats.attribution.search import Nesting, parents
 
@@ -344,23 +344,23 @@ class _EvidenceScan:
         """Sum the leaves' evidence to every group, each cuboid from the smallest finer one already summed."""
         n_groups = len(self.lattice.depth)
         sums = np.empty((n_groups, self.evidence.shape[1]), np.float32)
-        done: list[tuple[frozenset[int], Integers, int, int]] = []
+        done: list[Cuboid] = []
         for cuboid in reversed(self.lattice.cuboids):
-            dimensions = frozenset(cuboid.dimensions)
-            finer = [entry for entry in done if entry[0] > dimensions]
+            finer = [other for other in done if set(cuboid.dimensions) < set(other.dimensions)]
             if finer:
-                _, representative, start, size = min(finer, key=lambda entry: entry[3])
-                source, codes = sums[start : start + size], self.lattice.codes[representative]
+                nearest = min(finer, key=lambda other: len(other.keys))
+                source = sums[nearest.start : nearest.start + len(nearest.keys)]
+                codes = dict(nearest.codes_by_dimension())
             else:
-                source, codes = self.evidence, self.lattice.codes
-            local = np.searchsorted(cuboid.keys, cuboid.key_of(codes))
+                source = self.evidence
+                codes = {j: self.lattice.codes[:, j] for j in cuboid.dimensions}
+            pairs = zip(cuboid.dimensions, cuboid.strides, strict=True)
+            key = np.sum([codes[j] * stride for j, stride in pairs], axis=0)
             target = slice(cuboid.start, cuboid.start + len(cuboid.keys))
-            sums[target] = _sum_by_group(local, source, len(cuboid.keys))
-            representative = np.empty(len(cuboid.keys), np.int64)
-            representative[np.searchsorted(cuboid.keys, cuboid.key_of(self.lattice.codes))] = (
-                np.arange(len(self.lattice.codes))
+            sums[target] = _sum_by_group(
+                np.searchsorted(cuboid.keys, key), source, len(cuboid.keys)
             )
-            done.append((dimensions, representative, cuboid.start, len(cuboid.keys)))
+            done.append(cuboid)
         return sums
 
     def run(self, *, alpha: float, max_segments: int) -> list[_Found]:

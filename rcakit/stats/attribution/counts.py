@@ -335,8 +335,9 @@ def _describe_one(
     raw = float(finder.lattice.sums[search.EXPECTED, group])
     mean = float(evaluation.mean[group])
     usual, variance, known = _variance(finder, noise, mean, group, found, history)
-    size = float(
-        evidence.negative_binomial_size(np.array(mean / base), np.array(variance / base**2))
+    size, searched_size = (
+        float(evidence.negative_binomial_size(np.array(mean / base), np.array(v / base**2)))
+        for v in (variance, usual)
     )
     expected = mean * raw / (raw + noise.prior_mean)
     log_qvalue = float(evaluation.log_qvalue[group])
@@ -372,7 +373,7 @@ def _describe_one(
         ratio_lower=ratio_low,
         ratio_upper=ratio_high,
         log_evalue=evidence.negative_binomial_log_evalue(
-            observed / base, mean / base, size, _RATIOS
+            observed / base, mean / base, searched_size, _RATIOS
         ),
         pvalue=float(min(1.0, 2.0 * np.exp(log_qvalue - log_weight))),
         qvalue=float(np.exp(log_qvalue)),

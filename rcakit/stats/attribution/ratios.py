@@ -723,7 +723,7 @@ def _describe_one(
         ratio=float(observed / mean),
         ratio_lower=float(low / usual),
         ratio_upper=float(high / usual),
-        log_evalue=_log_evalue(observed / inflation, at_risk / inflation, rate),
+        log_evalue=_log_evalue(observed / modelled, at_risk / modelled, rate),
         pvalue=float(min(1.0, 2.0 * np.exp(log_qvalue - log_weight))),
         qvalue=float(np.exp(log_qvalue)),
         n_leaves=len(found.leaves),
