@@ -123,6 +123,11 @@ class RateModel:
         """Row of the sums that holds what was expected."""
         return REFERENCE
 
+    @property
+    def weighted_rows(self) -> tuple[int, int]:
+        """Rows of weighted leaves: seen and expected."""
+        return EVENTS, REFERENCE
+
     def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> search.Evaluation:
         """Compare each group's events with those expected from its own past and the outside's factor.
 

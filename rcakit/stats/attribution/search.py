@@ -30,6 +30,7 @@ _CONTENDERS = 16  # best segments by sums that are compared leaf by leaf
 _CONTENDERS_WITHIN = (
     0.3  # share of the best score by which sums of unlike leaves may misjudge a rival
 )
+_NATS_PER_ATTRIBUTE = 1.0
 _AGREE = (
     0.1  # log scale; an outside whose factor differs more from the robust one holds other causes
 )
@@ -180,6 +181,11 @@ class CountModel:
     def expected_row(self) -> int:
         """Row of the sums that holds what was expected."""
         return EXPECTED
+
+    @property
+    def weighted_rows(self) -> tuple[int, int]:
+        """Rows of weighted leaves: seen and expected."""
+        return WEIGHTED_OBSERVED, WEIGHTED_EXPECTED
 
     def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> Evaluation:
         """Compare each group with its complement."""
@@ -351,6 +357,11 @@ class Model(Protocol):
         """Row of the sums that holds what was expected."""
         ...
 
+    @property
+    def weighted_rows(self) -> tuple[int, int]:
+        """Rows of weighted leaves: seen and expected."""
+        ...
+
     def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> Evaluation:
         """Compare each group with its complement."""
         ...
@@ -467,19 +478,52 @@ class Search:
         return self.widen(evaluation, self._best_fit(evaluation, significant))
 
     def _best_fit(self, evaluation: Evaluation, groups: Integers) -> int:
-        """The group with the best score; where leaves are unlike, the few best are compared leaf by leaf."""
+        """The group with the best score, once the few best are compared leaf by leaf.
+
+        A name costs the geometric mean of two priors: its part of the error rate, and odds of e per attribute.
+        The first alone would let a rare long name be cheaper than the short one it lies in.
+        """
         order = groups[np.argsort(-evaluation.score[groups], kind="stable")][:_CONTENDERS]
         score = evaluation.score[order]
         order = order[score >= score[0] - max(NEAR_TIE, _CONTENDERS_WITHIN * score[0])]
-        if self.fit is None or len(order) < 2:
+        if len(order) < 2:
             return int(order[0])
+        fits = np.array([self._fit_of(evaluation, int(group)) for group in order])
+        length = 0.5 * (self.log_weight[order] + _NATS_PER_ATTRIBUTE * self.lattice.depth[order])
+        return int(order[np.argmax(fits - length)])
+
+    def _fit_of(self, evaluation: Evaluation, group: int) -> float:
+        """Nats for a group: what its leaves say, and what those say that an earlier segment holds."""
+        segment = self.lattice.segment(group)
+        taken = self._gain_of_taken(evaluation, group, segment)
+        if self.fit is None:
+            return float(evaluation.llr[group]) + taken
         row = self.model.expected_row
-        fits = []
-        for group in order:
-            leaves = np.flatnonzero(self.lattice.members(self.lattice.segment(group)) & self.alive)
-            factor = evaluation.mean[group] / max(self.lattice.sums[row, group], 1e-12)
-            fits.append(self.fit(leaves, float(factor)))
-        return int(order[np.argmax(np.array(fits) - self.log_weight[order])])
+        factor = evaluation.mean[group] / max(self.lattice.sums[row, group], 1e-12)
+        leaves = np.flatnonzero(self.lattice.members(segment) & self.alive)
+        return self.fit(leaves, float(factor)) + taken
+
+    def _gain_of_taken(self, evaluation: Evaluation, group: int, segment: Sequence[int]) -> float:
+        """Nats by which leaves of other found segments say that this segment moved them as well.
+
+        Where two causes overlap both move what they share. What the other one does alone is seen in its
+        leaves outside this segment; without any, nobody knows.
+        """
+        seen, expected = self.model.weighted_rows
+        sums = self.lattice.sums[:, group]
+        factor = evaluation.mean[group] / max(sums[self.model.expected_row], 1e-12)
+        ratio = max(sums[seen] / max(factor * sums[expected], 1e-12), 1e-6)
+        gain = 0.0
+        for other in self.found:
+            inside = members(self.lattice.codes[other.leaves], segment)
+            if not inside.any() or inside.all():
+                continue
+            own = self.columns[:, other.leaves]
+            shared, alone = own[:, inside].sum(axis=1), own[:, ~inside].sum(axis=1)
+            mean = alone[seen] / max(alone[expected], 1e-12) * shared[expected]
+            moved = shared[seen] * np.log(ratio) - (ratio - 1.0) * mean
+            gain += moved / (1.0 + shared[expected] / max(alone[expected], 1e-12))
+        return float(gain)
 
     def suspect(self, shift_of_rest: Callable[[float], float], *, margin: float) -> bool:
         """Take out one segment that explains a change of the total better than a shift of everything.
@@ -543,9 +587,14 @@ class Search:
         """Nats by which the rest of a parent fits the child's effect better than no change."""
         child = self.lattice.sums[:, group]
         rest = self.lattice.sums[:, self.lattice.group(parent)] - child
+        segment = self.lattice.segment(group)
+        taken = self._gain_of_taken(evaluation, group, parent)
+        taken -= self._gain_of_taken(evaluation, group, segment)
         if np.abs(rest).max() <= 1e-9 * np.abs(child).max():
-            return np.inf  # the same rows: the shorter description is the better one
-        return self.model.gain_of_rest(child, rest, evaluation, group)
+            # The same rows: the shorter description is the better one, unless rows of others deny it.
+            shorter = self.log_weight[group] - self.log_weight[self.lattice.group(parent)]
+            return np.inf if taken + max(0.0, float(shorter)) >= 0.0 else -np.inf
+        return self.model.gain_of_rest(child, rest, evaluation, group) + taken
 
     def remove(self, segment: Sequence[int]) -> None:
         """Take the remaining leaves of a segment out of the lattice."""

@@ -138,3 +138,19 @@ def test_one_value_dimension_is_ignored(reports):
     wider = np.column_stack([codes, np.zeros(len(codes), int)])
     result = attribute_counts(wider, (*sizes, 1), observed, history=history)
     assert [s.codes for s in result.segments] == [(1, -1, -1, -1)]
+
+
+@pytest.mark.parametrize(("first", "name"), [(1, (1, -1, 3)), (0, (-1, -1, 3))])
+def test_overlap_decides_the_name(reports, first, name):
+    """Beside a cause in half of all rows, those rows tell whether a value moved in all or in the other half."""
+    codes, _, observed, history = reports(mean=12.0)
+    half = codes[:, 0] < 2
+    factor = np.where(codes[:, 0] == 0, 0.5, 1.0)
+    factor *= np.where((codes[:, 2] == 3) & (codes[:, 0] >= first), 3.0, 1.0)
+    observed = np.random.default_rng(1).poisson(factor * observed)[half].astype(float)
+    own = half[history.leaf]
+    history = replace(
+        history, leaf=history.leaf[own], day=history.day[own], value=history.value[own]
+    )
+    result = attribute_counts(codes[half], (2, 5, 6), observed, history=history)
+    assert {segment.codes for segment in result.segments} == {(0, -1, -1), name}
