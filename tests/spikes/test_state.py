@@ -51,15 +51,6 @@ def test_rate_state_equals_a_full_run(daily):
     assert new.pvalue[0, -1] == full.pvalue[0, -1]
 
 
-def test_gauge_state_equals_a_full_run(daily, tmp_path):
-    """What was learned of a backlog's changes is remembered in the file."""
-    table = daily(500 + np.cumsum(np.random.default_rng(4).standard_t(4, 200)))
-    options = {"time": "day", "value": "n", "family": "gauge"}
-    path = detect(_until(table, 199), **options).state.save(tmp_path / "state.npz")
-    new, full = detect(table, **options, state=path), detect(table, **options)
-    assert new.pvalue[0, -1] == full.pvalue[0, -1]
-
-
 def test_state_of_another_version_is_refused(daily, tmp_path, monkeypatch):
     """A state that an older version wrote asks for a full run."""
     monkeypatch.setattr("rcakit.spikes.state._FORMAT", 1)
