@@ -54,6 +54,18 @@ def shares(rng: np.random.Generator, kind: Kind) -> dict[str, np.ndarray]:
     return {"n": rng.binomial(trials, rng.beta(200 * share, 200 * (1 - share))), "of": trials}
 
 
+def backlogs(rng: np.random.Generator, kind: Kind) -> dict[str, np.ndarray]:
+    """Stocks that are drawn back to a usual height; half of them move with heavy tails."""
+    shape = (kind.n_series, kind.ages[-1])
+    moves = np.where(
+        np.arange(shape[0])[:, None] % 2, rng.normal(0, 30, shape), 20 * rng.standard_t(4, shape)
+    )
+    height = np.full(shape, 1000.0)
+    for t in range(1, shape[1]):
+        height[:, t] = 1000 + 0.97 * (height[:, t - 1] - 1000) + moves[:, t]
+    return {"n": np.round(np.maximum(height, 0))}
+
+
 def _means(rng: np.random.Generator, kind: Kind) -> np.ndarray:
     shape = (kind.n_series, kind.ages[-1])
     level = np.exp(rng.uniform(*np.log(kind.means), (kind.n_series, 1)))
@@ -72,6 +84,9 @@ KINDS = {
     "days, 1 to 20": Kind("1d", DAYS, counts, means=(1, 20)),
     "hours, 20 to 1,000": Kind("1h", (336, 504, 840, 1680), counts, n_series=200, wander=0.001),
     "weeks, 20 to 1,000": Kind("1w", (10, 26, 52, 104, 208), counts),
+    "backlogs by day": Kind(
+        "1d", (14, 28, 60, 120, 365, 730), backlogs, options=(("family", "gauge"),)
+    ),
     "shares of days": Kind(
         "1d",
         (14, 28, 60, 120, 365),

@@ -32,7 +32,6 @@ _STRAYING = 0.2
 _CYCLES_BACK = 4
 # Rows larger than this many standard deviations of the period's total are set aside.
 _LARGE_ROW = 3.0
-_HOURS_AS_ONE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +231,7 @@ def _follow_counts(
         lower,
         filtered.windows,
         direction=direction,
-        n_before=_n_before(grid, counts, filtered.state),
+        n_before=_n_before(counts, filtered.state),
     )
     scaled = Law(law.expected * unit, law.noise * unit**2, law.error)
     level, base = (np.asarray(a, dtype=float) for a in (filtered.level, filtered.base))
@@ -240,15 +239,11 @@ def _follow_counts(
     return Followed(family, scaled, pvalue, span, unit, checkpoints, level, base, variance)
 
 
-def _n_before(grid: Grid, counts: Floats, state: FilterState) -> Floats:
-    """Return how many steps of each series had been seen before each step, hours by the ten.
-
-    An hour has 168 seasonal factors to learn where a day has seven.
-    """
+def _n_before(counts: Floats, state: FilterState) -> Floats:
+    """Return how many steps of each series had been seen before each step."""
     seen = np.isfinite(counts)
     from_here = np.cumsum(seen[:, ::-1], axis=1)[:, ::-1]
     before: Floats = np.asarray(state.n_seen, dtype=float)[:, None] - from_here
-    before /= _HOURS_AS_ONE if grid.every == "1h" else 1.0
     return np.maximum(before, 1.0, out=before)
 
 
@@ -290,22 +285,22 @@ def _follow_rate(
     filtered, checkpoints = _run(grid, counts, resume)
     share = np.clip(filtered.expected / np.maximum(trials, 1e-9), 1e-6, 1 - 1e-6)
     start = None if resume is None else resume.dispersion
-    phi, _ = scans.binomial_dispersion(counts, trials, share, start=start)
+    error = np.nan_to_num(scans.decompose(filtered).error) * (1 - share)
+    phi, _ = scans.binomial_dispersion(counts, trials, share, error, start=start)
     law, upper, lower = scans.rate_windows(counts, trials, filtered, phi)
     pvalue, span = scans.best_window(
         upper,
         lower,
         filtered.windows,
         direction=direction,
-        n_before=_n_before(grid, counts, filtered.state),
+        n_before=_n_before(counts, filtered.state),
     )
     offset = 0 if resume is None else resume.step
     kept = []
     for mark in checkpoints:
         upto = mark.step - offset
-        _, end = scans.binomial_dispersion(
-            counts[:, :upto], trials[:, :upto], share[:, :upto], start=start
-        )
+        now = (a[:, :upto] for a in (counts, trials, share, error))
+        _, end = scans.binomial_dispersion(*now, start=start)
         kept.append(replace(mark, dispersion=end))
     level, base = (np.asarray(a, dtype=float) for a in (filtered.level, filtered.base))
     unit = np.ones((len(counts), 1))

@@ -17,7 +17,10 @@ Floats = NDArray[np.float64]
 _DISCOUNT = 0.99
 _CUT = 2.58
 _CUT_COST = 1.06
-_DEGREES = 8.0  # of Student's law: changes of backlogs have heavier tails than the normal
+# Degrees of freedom of Student's laws: changes of some backlogs have heavy tails, of others none.
+_DEGREES = np.array([4.0, 10.0, 100.0])[:, None]
+_TRUST = np.log([0.3, 0.4, 0.3])[:, None]  # before anything was seen
+_LEAST_TRUST = -7.0  # one change may bring a law back
 _PRIOR_WEEKS = 4.0
 _FIRST_STEPS = 28
 _STOCK_CORRELATION = 0.9
@@ -32,6 +35,7 @@ class GaugeState:
     weight: Floats  # (period, N) how many changes it rests on
     square: Floats  # (N,) discounted sum of squared residuals
     number: Floats  # (N,)
+    log_weights: Floats  # (3, N) of the laws of changes, by how well each predicted
     recent: Floats  # (W, N) last values
     n_seen: Floats  # (N,)
 
@@ -73,8 +77,9 @@ def filter_gauge(
     Notes
     -----
     A random walk with a seasonal drift (Harvey 1989, Forecasting, Structural Time Series Models,
-    p. 170). A change over w steps has w times the variance of one; tails are Student's with eight
-    degrees of freedom. Starting values look ahead over the first 28 steps.
+    p. 170). A change over w steps has w times the variance of one. Tails are those of three Student
+    laws with few, some and many degrees of freedom, mixed by how well each has predicted the changes
+    so far. Starting values look ahead over the first 28 steps.
 
     Not for counts of events, whose days are independent given the mean, nor for stocks that
     are emptied at random times.
@@ -92,6 +97,7 @@ def filter_gauge(
     state = _first(y, period, max(windows)) if state is None else state
     change, weight = state.change.copy(), state.weight.copy()
     square, number, n_seen = state.square.copy(), state.number.copy(), state.n_seen.copy()
+    log_weights = state.log_weights.copy()
     track = np.concatenate([state.recent.T, y], axis=1)  # (N, W + T)
     reach = max(windows)
     expected, variance = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
@@ -105,13 +111,16 @@ def filter_gauge(
         now = track[:, reach + t]
         before = track[:, reach + t - 1]
         expected[:, t], variance[:, t] = before + change[phase], spread**2
+        weights = np.exp(log_weights - np.logaddexp.reduce(log_weights, axis=0))
         for i, w in enumerate(windows):
             z = (now - track[:, reach + t - w] - drifts[:w].sum(0)) / (spread * np.sqrt(w))
-            tail = special.stdtr(_DEGREES, -z)
+            tail = (weights * special.stdtr(_DEGREES, -z)).sum(axis=0)
             known = n_seen >= min_history
             upper[i, :, t], lower[i, :, t] = (np.where(known, p, np.nan) for p in (tail, 1 - tail))
         rest = now - before - change[phase]
         seen = np.isfinite(rest)
+        log_weights += np.where(seen, _log_density(np.where(seen, rest, 0.0) / spread), 0.0)
+        log_weights = np.maximum(log_weights - log_weights.max(axis=0), _LEAST_TRUST)
         cut = np.clip(np.where(seen, rest, 0.0), -_CUT * spread, _CUT * spread)
         change[phase] += np.where(seen, cut / (weight[phase] + 1), 0.0)
         weight[phase] = np.where(seen, _DISCOUNT * weight[phase] + 1, weight[phase])
@@ -121,9 +130,26 @@ def filter_gauge(
         # A gap is bridged by the forecast, so that the day after it can be judged.
         track[:, reach + t] = np.where(np.isfinite(now), now, expected[:, t])
     end = GaugeState(
-        state.n_steps + y.shape[1], change, weight, square, number, track[:, -reach:].T, n_seen
+        n_steps=state.n_steps + y.shape[1],
+        change=change,
+        weight=weight,
+        square=square,
+        number=number,
+        log_weights=log_weights,
+        recent=track[:, -reach:].T,
+        n_seen=n_seen,
     )
     return FilteredGauge(expected, variance, upper, lower, end)
+
+
+def _log_density(score: Floats) -> Floats:
+    """Log densities of the Student laws, shape (3, N)."""
+    from scipy import special
+
+    half = (_DEGREES + 1) / 2
+    constant = special.gammaln(half) - special.gammaln(_DEGREES / 2) - 0.5 * np.log(_DEGREES)
+    density: Floats = constant - half * np.log1p(score**2 / _DEGREES)
+    return density
 
 
 def _first(y: Floats, period: int, reach: int) -> GaugeState:
@@ -148,6 +174,7 @@ def _first(y: Floats, period: int, reach: int) -> GaugeState:
         weight=np.full((period, len(y)), _PRIOR_WEEKS),
         square=np.maximum(spread, 1e-9) ** 2 * number,
         number=number,
+        log_weights=np.tile(_TRUST, (1, len(y))),
         recent=np.tile(first, (reach, 1)),
         n_seen=np.zeros(len(y)),
     )

@@ -45,9 +45,9 @@ _FIRST_STEPS = 28
 _IN_SAMPLE = 1.2  # seven seasons out of 28 days take a quarter, and the median is biased
 _MEDIAN_SQUARE = 0.455  # of a chi-squared variable on one degree of freedom
 _SMALL = 0.15
-_EFFICIENCY = 0.35
-_SETTLED = 75.0
-_MOST_YOUNG = 220.0  # steps; then Student's law has a thousand degrees of freedom
+_EFFICIENCY = 0.4
+_SETTLED = 60.0
+_MOST_YOUNG = 200.0  # steps; then Student's law has a thousand degrees of freedom
 _LEAST_DEGREES = 5.0
 
 
@@ -172,9 +172,8 @@ def allow_for_estimated_spread(pvalue: Floats, n_before: Floats) -> Floats:
     Notes
     -----
     A normal score over an estimated standard deviation follows Student's law. A robust estimate
-    from few steps is worth about a third of them, and the error of young seasonal factors has to be
-    paid for as well; with more steps the filter's own errors say enough, so that the degrees of
-    freedom grow as the cube (chosen on simulated quiet series, see
+    from few steps is worth about half of them; with more steps heavy tails hardly show, so that the
+    degrees of freedom grow as the cube (chosen on simulated quiet series, see
     benchmarks/results/spikes_calibration.md).
 
     Examples
@@ -241,7 +240,7 @@ def widened_tails(
 
 
 def binomial_dispersion(
-    successes: Floats, trials: Floats, share: Floats, *, start: Floats | None = None
+    successes: Floats, trials: Floats, share: Floats, error: Floats, *, start: Floats | None = None
 ) -> tuple[Floats, Floats]:
     """Follow how much more than binomially the days of each series scatter.
 
@@ -249,49 +248,56 @@ def binomial_dispersion(
     ----------
     successes, trials, share
         Shape (N, T); the share is the forecast for the step.
+    error
+        Squared relative error of that forecast, shape (N, T); residuals are freed of it.
     start
-        Sum and number of squared residuals so far, shape (2, N); None begins anew.
+        What was learned so far, shape (3, N): squared residuals, their number, and trials, summed; None
+        begins anew.
 
     Returns
     -------
     dispersion
         Variance over binomial variance before each step, at least 1, shape (N, T).
     end
-        Sum and number after the last step, shape (2, N).
+        What was learned by the last step, shape (3, N).
 
     Notes
     -----
-    Running mean of squared Pearson residuals, each cut at 2.58 standard deviations and multiplied
-    by what the cut costs under a normal law. Starts from the median of the first steps, as if twenty
-    steps had shown it.
+    The share itself is taken to vary from step to step, so that the dispersion grows with the number
+    of trials, 1 + (n - 1) rho, as in a beta-binomial law; rho is the excess of the mean squared Pearson
+    residual over 1, per trial but one. Squares are cut at 2.58 standard deviations and multiplied by what
+    the cut costs under a normal law. Starts from the median of the first steps, as if twenty steps had
+    shown it.
     """
     spread = np.maximum(trials * share * (1 - share), 1e-9)
-    square = np.where(np.isfinite(successes) & (trials > 0), (successes - trials * share) ** 2, 0)
-    square, seen = square / spread, (np.isfinite(successes) & (trials > 0)).astype(float)
-    if start is None:
-        start = np.array([[1.0], [0.0]]) * _first_scatter(square, seen) + [[0.0], [1.0]]
-        start *= _PRIOR_STEPS
-    total, number = start[0].copy(), start[1].copy()
+    seen = (np.isfinite(successes) & (trials > 0)).astype(float)
+    square = np.where(seen > 0, (successes - trials * share) ** 2, 0) / spread
+    size = np.where(seen > 0, trials, 0.0)
+    learned = _first_scatter(square, size) if start is None else start.copy()
     out = np.empty_like(spread)
     for t in range(out.shape[1]):
-        phi = np.maximum(total / number, 1.0)
-        out[:, t] = phi
-        total = 0.998 * total + seen[:, t] * np.minimum(square[:, t], _CUT * phi) * _CUT_COST
-        number = 0.998 * number + seen[:, t]
-    return out, np.stack([total, number])
+        excess, others = learned[0] / learned[1] - 1, learned[2] / learned[1] - 1
+        rho = np.maximum(excess, 0) / np.maximum(others, 1e-9)
+        out[:, t] = phi = 1 + np.minimum(rho, 1) * np.maximum(size[:, t] - 1, 0)
+        free = phi / (phi + error[:, t] * (trials * share)[:, t] ** 2 / spread[:, t])
+        cut = np.minimum(square[:, t] * free, _CUT * phi) * _CUT_COST
+        learned = 0.998 * learned + seen[:, t] * np.stack([cut, np.ones_like(cut), size[:, t]])
+    return out, learned
 
 
-def _first_scatter(square: Floats, seen: Floats) -> Floats:
-    """Return the dispersion that the first steps of each series show, at least 1.
+def _first_scatter(square: Floats, size: Floats) -> Floats:
+    """Return what the first steps of each series show: squares, number and trials, shape (3, N).
 
-    The median of squared residuals over that of a chi-squared variable; the fit of level and
-    seasons has taken a share of them.
+    The median of squared residuals over that of a chi-squared variable, at least 1; the fit of level
+    and seasons has taken a share of them.
     """
-    first = np.argsort(seen[:, : 4 * _FIRST_STEPS] == 0, axis=1, kind="stable")[:, :_FIRST_STEPS]
+    first = np.argsort(size[:, : 4 * _FIRST_STEPS] == 0, axis=1, kind="stable")[:, :_FIRST_STEPS]
     rows = np.arange(len(square))[:, None]
-    shown = np.where(seen[rows, first] > 0, square[rows, first], np.nan)
+    shown = np.where(size[rows, first] > 0, square[rows, first], np.nan)
     shown[np.isnan(shown).all(axis=1)] = 0
-    return np.maximum(_IN_SAMPLE * np.nanmedian(shown, axis=1) / _MEDIAN_SQUARE, 1.0)
+    phi = np.maximum(_IN_SAMPLE * np.nanmedian(shown, axis=1) / _MEDIAN_SQUARE, 1.0)
+    usual = size[rows, first].sum(axis=1) / np.maximum((size[rows, first] > 0).sum(axis=1), 1)
+    return _PRIOR_STEPS * np.stack([phi, np.ones_like(phi), usual])
 
 
 def rate_windows(

@@ -233,3 +233,17 @@ def test_month_days_need_days():
     table = pl.DataFrame({"t": [dt.date(2025, 1, 6)], "n": [1]})
     with pytest.raises(ParameterError, match="month_days"):
         detect(table, time="t", value="n", every="1w", month_days=True)
+
+
+def test_quiet_hours_keep_their_promise():
+    """Young hourly series fall below .01 about as often as that says, not ten times as often."""
+    rng = np.random.default_rng(17)
+    hours = [dt.datetime(2026, 1, 5) + dt.timedelta(hours=i) for i in range(24 * 25)]
+    shape = (40, len(hours))
+    mean = 200 * np.exp(rng.normal(0, 0.3, (40, 24)))[:, np.arange(shape[1]) % 24]
+    counts = rng.negative_binomial(20, 20 / (20 + mean))
+    table = pl.DataFrame(
+        {"t": hours * 40, "s": np.repeat(np.arange(40), shape[1]), "n": counts.ravel()}
+    )
+    pvalue = detect(table, time="t", value="n", by="s", every="1h").pvalue
+    assert 0.003 < (pvalue[np.isfinite(pvalue)] < 0.01).mean() < 0.015

@@ -51,6 +51,15 @@ def test_rate_state_equals_a_full_run(daily):
     assert new.pvalue[0, -1] == full.pvalue[0, -1]
 
 
+def test_state_of_another_version_is_refused(daily, tmp_path, monkeypatch):
+    """A state that an older version wrote asks for a full run."""
+    monkeypatch.setattr("rcakit.spikes.state._FORMAT", 1)
+    path = detect(daily([5] * 40), time="day", value="n").state.save(tmp_path / "state.npz")
+    monkeypatch.undo()
+    with pytest.raises(SourceError, match="format 1 of another version"):
+        State.load(path)
+
+
 def test_amount_state_equals_a_full_run(daily, tmp_path):
     """The size of a usual row is remembered, so that sums of amounts go on alike."""
     rng = np.random.default_rng(12)

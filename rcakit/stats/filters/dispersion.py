@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 # A normal residual cut at 2.58 keeps 1 / 1.06 of its variance; the cut at .97 of it is what
 # makes residuals of the simulated worlds come out unbiased.
 _CUT = 0.97
-_CONSISTENCY = 1.06
+_CONSISTENCY = 1.04
 _ODDS_MEMORY = 0.999
 
 

@@ -196,13 +196,14 @@ class Learner:
         error *= scale
         mixture.average_again(growth.wander, out=row[5])
         row[5] *= scale
-        variance = np.add(season_error, error, out=out.variance[t])
-        variance *= mean
-        variance += ratio
+        own = season_error * mean  # variance over mean of what other days do not share
+        own += ratio
+        variance = np.multiply(error, mean, out=out.variance[t])
+        variance += own
         variance *= mean
         y, seen = self._observed.y[t], None
         row[0], row[1], row[2] = y, base, level
-        np.multiply(base, ratio, out=row[3])
+        np.multiply(base, own, out=row[3])
         np.multiply(growth.rate, mixture.weights[-1], out=row[6])
         if self._observed.seen is not None:
             seen = self._observed.seen[t]

@@ -140,4 +140,4 @@ def _first_dispersion(
     middle = np.stack([np.maximum(number - 1, 0) // 2, np.minimum(number // 2, len(square) - 1)])
     median = np.take_along_axis(np.sort(square, axis=0), middle, axis=0).mean(axis=0)
     # .455 is the median of a chi-squared variable on one degree of freedom.
-    return np.maximum(1.1 * np.where(number > 0, median, 0) / 0.455, 1)
+    return np.maximum(np.where(number > 0, median, 0) / 0.455, 1)
