@@ -481,9 +481,7 @@ class Search:
         """The group with the best score, once the few best are compared leaf by leaf.
 
         A name costs the geometric mean of two priors: its part of the error rate, and odds of e per attribute.
-        The first alone would let a rare long name be cheaper than the short one it lies in. Where leaves of
-        unlike rates are fitted, how a cause moves them is a guess, so the best by sums is left only for a
-        lead that is more than a near tie.
+        The first alone would let a rare long name be cheaper than the short one it lies in.
         """
         order = groups[np.argsort(-evaluation.score[groups], kind="stable")][:_CONTENDERS]
         score = evaluation.score[order]
@@ -492,13 +490,14 @@ class Search:
             return int(order[0])
         fits = np.array([self._fit_of(evaluation, int(group)) for group in order])
         length = 0.5 * (self.log_weight[order] + _NATS_PER_ATTRIBUTE * self.lattice.depth[order])
-        value = fits - length
-        best = int(np.argmax(value))
-        is_near_tie = self.fit is not None and value[best] - value[0] < NEAR_TIE
-        return int(order[0 if is_near_tie else best])
+        return int(order[np.argmax(fits - length)])
 
     def _fit_of(self, evaluation: Evaluation, group: int) -> float:
-        """Nats for a group: what its leaves say, and what those say that an earlier segment holds."""
+        """Nats for a group: what its leaves say, and what those say that an earlier segment holds.
+
+        How a cause moves leaves of unlike rates is a guess, and so is one scale for all; both readings count
+        by half.
+        """
         segment = self.lattice.segment(group)
         taken = self._gain_of_taken(evaluation, group, segment)
         if self.fit is None:
@@ -506,7 +505,7 @@ class Search:
         row = self.model.expected_row
         factor = evaluation.mean[group] / max(self.lattice.sums[row, group], 1e-12)
         leaves = np.flatnonzero(self.lattice.members(segment) & self.alive)
-        return self.fit(leaves, float(factor)) + taken
+        return 0.5 * (self.fit(leaves, float(factor)) + float(evaluation.llr[group])) + taken
 
     def _gain_of_taken(self, evaluation: Evaluation, group: int, segment: Sequence[int]) -> float:
         """Nats by which leaves of other found segments say that this segment moved them as well.
