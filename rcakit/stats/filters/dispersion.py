@@ -9,8 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from rcakit.stats.filters.options import Floats
 
-# A normal residual cut at 2.58 keeps 1 / 1.06 of its variance; the cut at .97 of it is what
-# makes residuals of the simulated worlds come out unbiased.
+# A normal residual cut at 2.58 keeps 1 / 1.06 of its variance; with these two figures the
+# residuals of simulated worlds, which are no normal ones, come out unbiased.
 _CUT = 0.97
 _CONSISTENCY = 1.04
 _ODDS_MEMORY = 0.999
