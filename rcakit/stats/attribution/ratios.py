@@ -40,6 +40,7 @@ _LEAST_EXPLAINED = 0.5  # share of the change of rates below which segments are 
 _SPLIT = 0.5  # a mix verdict needs the mix to carry at least half of the change
 _HIGHEST_FITTED = 0.995
 _RATE_BAND = 0.05  # on the log-odds scale; leaves closer than this have one rate
+_SHARES = np.linspace(0.005, 0.95, 40)  # of those without an event that get one
 _STEPS = (np.arange(-39, 40) * 0.1, np.arange(-10, 11) * 0.01)  # of a log factor: coarse, then fine
 _ODDS = np.exp(np.concatenate([-np.geomspace(0.1, 3.0, 10), np.geomspace(0.1, 4.0, 14)]))
 
@@ -197,7 +198,10 @@ class RateModel:
 
 
 class LeafFit:
-    """How well a factor on their rates fits some leaves, each with its own rate and wobble.
+    """How well one cause fits some leaves, each with its own rate and wobble.
+
+    A cause moves all rates by one factor, or makes the same share of those without an event have one; nobody
+    knows beforehand, so the better of both counts.
 
     Parameters
     ----------
@@ -230,7 +234,7 @@ class LeafFit:
         self.missed = weight * np.maximum(leaves[AT_RISK] - leaves[EVENTS], 0.0)
 
     def __call__(self, leaves: Integers, factor: float) -> float:
-        """Log-likelihood ratio of the best factor on the rates of these leaves against the given one."""
+        """Log-likelihood ratio of the best cause in these leaves against the given factor on their rates."""
         band, n_bands = self.band[leaves], len(self.rate)
         events = sum_by(band, self.events[leaves], n_bands)
         missed = sum_by(band, self.missed[leaves], n_bands)
@@ -240,7 +244,9 @@ class LeafFit:
             moved = np.clip(np.exp(best + steps)[:, None] * usual, 1e-9, _HIGHEST_FITTED)
             llr = np.log(moved / usual) @ events + np.log1p(-moved) @ missed
             best += float(steps[np.argmax(llr)])
-        return float(llr.max() - np.log1p(-usual) @ missed)
+        shared = np.clip(1.0 - (1.0 - _SHARES[:, None]) * (1.0 - usual), 1e-9, _HIGHEST_FITTED)
+        by_share = np.log(shared / usual) @ events + np.log1p(-shared) @ missed
+        return float(max(llr.max(), by_share.max()) - np.log1p(-usual) @ missed)
 
 
 def _level(sums: Floats) -> Floats:

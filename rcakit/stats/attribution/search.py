@@ -481,7 +481,9 @@ class Search:
         """The group with the best score, once the few best are compared leaf by leaf.
 
         A name costs the geometric mean of two priors: its part of the error rate, and odds of e per attribute.
-        The first alone would let a rare long name be cheaper than the short one it lies in.
+        The first alone would let a rare long name be cheaper than the short one it lies in. Where leaves of
+        unlike rates are fitted, how a cause moves them is a guess, so the best by sums is left only for a
+        lead that is more than a near tie.
         """
         order = groups[np.argsort(-evaluation.score[groups], kind="stable")][:_CONTENDERS]
         score = evaluation.score[order]
@@ -490,7 +492,10 @@ class Search:
             return int(order[0])
         fits = np.array([self._fit_of(evaluation, int(group)) for group in order])
         length = 0.5 * (self.log_weight[order] + _NATS_PER_ATTRIBUTE * self.lattice.depth[order])
-        return int(order[np.argmax(fits - length)])
+        value = fits - length
+        best = int(np.argmax(value))
+        is_near_tie = self.fit is not None and value[best] - value[0] < NEAR_TIE
+        return int(order[0 if is_near_tie else best])
 
     def _fit_of(self, evaluation: Evaluation, group: int) -> float:
         """Nats for a group: what its leaves say, and what those say that an earlier segment holds."""

@@ -101,13 +101,14 @@ def test_rates_without_past_events_are_broad(reviews):
     assert (result.verdict, result.segments) == ("broad", ())
 
 
-def test_leaf_fit_is_the_likelihood():
-    """Of two unlike leaves without wobble the fit is the binomial likelihood ratio of their common factor."""
+@pytest.mark.parametrize("moved", [[0.15, 0.6], [0.28, 0.52]])
+def test_leaf_fit_is_the_likelihood(moved):
+    """Rates of two leaves times 1.5, or a fifth of the rest turned bad: the binomial likelihood ratio."""
     rates, at_risk = np.array([0.1, 0.4]), np.array([1000.0, 500.0])
-    events = 1.5 * rates * at_risk
+    moved = np.array(moved)
+    events = moved * at_risk
     leaves = np.zeros((6, 2))
     leaves[0], leaves[1] = events, at_risk
-    moved = 1.5 * rates
     exact = events @ np.log(moved / rates) + (at_risk - events) @ np.log((1 - moved) / (1 - rates))
     fit = LeafFit(leaves, rates, np.zeros(2))
     assert fit(np.array([0, 1]), 1.0) == pytest.approx(exact, rel=0.05)  # rates come in bands
