@@ -2,15 +2,20 @@
 
     python benchmarks/rings_speed.py > benchmarks/results/rings_speed.md
 
-Every line is a process of its own: median wall and processor seconds of three runs (one for the
-slow ones) after the libraries have been imported, and the peak of the process (VmHWM) with its data
-and imports in it. Pairs counted are said for attributes of 2 to 99 accounts.
+Every line is a process of its own, which reads a table that another process has made: median wall
+and processor seconds of three runs (one for the slow ones) after the libraries have been imported,
+and the peak of the process (VmHWM) with its data and imports in it. Pairs counted are said for
+attributes of 2 to 99 accounts. Below the table: networkx over `find_rings`, and how cost grows.
 """
 
 import datetime as dt
+import itertools
+import math
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -78,49 +83,80 @@ def crowded(n: int) -> pl.DataFrame:
     return events(n).with_columns(target_id=pl.Series(target).cast(pl.String))
 
 
-def measure(what: str, n: int) -> None:
+def measure(what: str, n: int, path: str) -> None:
     """Print one line of the table."""
-    lock = {"account": "account_id", "target": "target_id", "time": "at", "window": 60}
+    table = pl.read_parquet(path)
     if what.startswith("find_lockstep"):
-        table = crowded(n) if "popular" in what else events(n)
+        lock = {"account": "account_id", "target": "target_id", "time": "at", "window": 60}
         find_lockstep(table.head(5000), **lock)
         line = timed(lambda: find_lockstep(table, **lock), 3)
-        print(f"| {what} | {n:,} events | | {line} |", flush=True)
+        print(f"| {what} | {n:,} events | | {line} |")
         return
-    edges = simulate(n).edges
     columns = COLUMNS | ({"time": "first_seen_at"} if "times" in what else {})
-    degree = edges.group_by("attribute").len("d").filter(pl.col("d").is_between(2, 99))["d"]
+    degree = table.group_by("attribute").len("d").filter(pl.col("d").is_between(2, 99))["d"]
     pairs = int((degree.cast(pl.Int64) * (degree.cast(pl.Int64) - 1) // 2).sum())
     find_rings(simulate(2000).edges, **columns)
     if what == "networkx":
-        line = timed(lambda: networkx_rings(edges), 1)
+        line = timed(lambda: networkx_rings(table), 1)
     else:
-        line = timed(lambda: find_rings(edges, **columns), 3 if n < LARGEST_FOR_THREE_RUNS else 1)
-    print(f"| {what} | {edges.height:,} edges | {pairs:,} | {line} |", flush=True)
+        line = timed(lambda: find_rings(table, **columns), 3 if n < LARGEST_FOR_THREE_RUNS else 1)
+    print(f"| {what} | {table.height:,} edges | {pairs:,} | {line} |")
+
+
+def make(what: str, n: int, path: str) -> None:
+    """Write the table that a line is measured on."""
+    if what.startswith("find_lockstep"):
+        table = crowded(n) if "popular" in what else events(n)
+    else:
+        table = simulate(n).edges
+    table.write_parquet(path)
 
 
 def main() -> None:
-    """Print one line per size, each from a process of its own."""
+    """Print one line per size, each from a process of its own, and what they amount to."""
     if len(sys.argv) > 2:
-        measure(sys.argv[1], int(sys.argv[2]))
+        call = make if sys.argv[1] == "make" else measure
+        call(sys.argv[2], int(sys.argv[3]), sys.argv[4])
         return
     print("# Rings and lockstep: time and memory\n")
-    print("By `python benchmarks/rings_speed.py`, one thread.\n")
+    print("By `python benchmarks/rings_speed.py`: one thread; processor seconds are the measure, ")
+    print(f"because {os.cpu_count()} cores had a load of {os.getloadavg()[0]:.1f} at the start.\n")
     print("| what | size | pairs | wall s | processor s | peak GB |\n|---|---|---|---|---|---|")
+    costs: dict[tuple[str, int], tuple[float, float]] = {}
     for what, n in LINES:
-        subprocess.run([sys.executable, __file__, what, str(n)], check=True)
+        with tempfile.TemporaryDirectory() as folder:
+            given = [what, str(n), str(Path(folder) / "table.parquet")]
+            subprocess.run([sys.executable, __file__, "make", *given], check=True)
+            command = [sys.executable, __file__, "measure", *given]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+        print(done.stdout, end="", flush=True)
+        cells = done.stdout.split("|")
+        costs[what, n] = float(cells[2].split()[0].replace(",", "")), float(cells[5])
+    slow, fast = costs["networkx", 190_000][1], costs["find_rings", 190_000][1]
+    print(f"\nProjection and components in networkx cost {slow / fast:.0f} times `find_rings`.")
+    for what in ("find_rings", "find_rings, with times"):
+        sizes = sorted(cost for (name, _), cost in costs.items() if name == what)
+        print(f"\nGrowth of {what}, exponent of edges from size to size: ", end="")
+        steps = itertools.pairwise(sizes)
+        print(
+            ", ".join(f"{math.log(d / b) / math.log(c / a):.2f}" for (a, b), (c, d) in steps),
+            end="",
+        )
+        print(".")
 
 
 LINES = (
     ("find_rings", 20_000),
     ("find_rings", 190_000),
-    ("find_rings, with times", 190_000),
     ("networkx", 190_000),
-    ("find_rings", 940_000),
-    ("find_rings, with times", 940_000),
+    ("find_rings, with times", 20_000),
+    ("find_rings, with times", 190_000),
     ("find_lockstep", 1_000_000),
     ("find_lockstep, popular targets", 1_000_000),
+    ("find_rings", 940_000),
+    ("find_rings, with times", 940_000),
     ("find_rings", 3_500_000),
+    ("find_rings, with times", 3_500_000),
 )
 LARGEST_FOR_THREE_RUNS = 500_000
 

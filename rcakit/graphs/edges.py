@@ -35,6 +35,7 @@ _ACCOUNT, _KIND, _ATTRIBUTE, _SEEN, _DEGREE = (
     "seen_at",
     "n_total",
 )
+_CODE = "attribute_code"
 _ONE_KIND = "attribute"
 _LEAST_SHARED = 2
 
@@ -124,7 +125,7 @@ def read_edges(
     n_rows, n_usable = _n_rows(rows)
     edges = _edges(rows, in_engine=in_engine)
     degree = edges.group_by(_KIND, _ATTRIBUTE).agg(_count(_DEGREE))
-    degree = degree if in_engine else degree.collect().lazy()
+    degree = degree if in_engine else degree.collect().with_row_index(_CODE).lazy()
     histogram = _home(degree.group_by(_KIND, _DEGREE).agg(_count("n_attributes")))
     n_edges = int((histogram[_DEGREE] * histogram["n_attributes"]).sum())
     n_accounts = int(_home(edges.select(_ACCOUNT).unique().select(_length("n")))["n"].item())
@@ -292,12 +293,16 @@ def _cut_down(kept: "pl.DataFrame", *, is_timed: bool) -> "pl.DataFrame":
     """Keep what can be in a ring: with times the 2-core, else accounts in pairs."""
     import polars as pl
 
-    names = [_KIND, _ATTRIBUTE]
     account = kept[_ACCOUNT].cast(pl.Enum(kept[_ACCOUNT].unique())).to_physical()
-    attribute = kept.select(pl.struct(names).rank("dense") - 1).to_series()
+    if _CODE in kept.columns:
+        attribute = kept[_CODE].rank("dense") - 1
+    else:
+        attribute = kept.select(pl.struct(_KIND, _ATTRIBUTE).rank("dense") - 1).to_series()
     codes = account.to_numpy().astype(np.int64), attribute.to_numpy().astype(np.int64)
-    n_accounts = int(codes[0].max(initial=-1)) + 1
-    keep = in_core(*codes) if is_timed else accounts_in_pairs(*codes, n_accounts)[codes[0]]
+    keep = in_core(*codes)
+    if not is_timed:  # pairs with two attributes lie in the core, which is several times smaller
+        core = codes[0][keep], codes[1][keep]
+        keep = accounts_in_pairs(*core, int(codes[0].max(initial=-1)) + 1)[codes[0]]
     return kept.filter(pl.Series(keep, dtype=pl.Boolean))
 
 

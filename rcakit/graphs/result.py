@@ -94,6 +94,7 @@ class RingResult(Result):
                     "ring_id": "String",
                     "account_id": "String",
                     "n_shared": "Int64",
+                    "n_partners": "Int64",
                     "evidence": "Float64",
                     "joined_at": "Datetime",
                     "is_known_bad": "Boolean",
@@ -120,7 +121,7 @@ class RingResult(Result):
         """Return the rows of ``rings`` (main), ``members``, ``evidence`` or ``set_aside``."""
         name = self._table(table)
         if name == "members":
-            return [_member_row(ring, i) for ring in self.rings for i in range(len(ring.members))]
+            return [row for ring in self.rings for row in _member_rows(ring)]
         if name == "evidence":
             return [_evidence_row(ring, i) for ring in self.rings for i in range(len(ring.shared))]
         if name == "set_aside":
@@ -200,9 +201,7 @@ class RingResult(Result):
         ring = self.ring(ring_id)
         check_choice(view, "view", ("overview", "accounts", "bipartite", "timeline"))
         if view == "timeline":
-            return charts.joins(
-                [_member_row(ring, i) for i in range(len(ring.members))], title=ring.reason
-            )
+            return charts.joins(_member_rows(ring), title=ring.reason)
         from rcakit.graphs.exporting import graph_of
 
         projected = view != "bipartite"
@@ -298,18 +297,25 @@ def _ring_row(ring: Ring) -> Record:
     }
 
 
-def _member_row(ring: Ring, number: int) -> Record:
-    member = ring.members[number]
-    joined = member.joined_at
-    return {
-        "ring_id": ring.ring_id,
-        "account_id": member.account_id,
-        "n_shared": member.n_shared,
-        "evidence": member.evidence,
-        "joined_at": joined.replace(tzinfo=None) if joined else None,
-        "is_known_bad": member.is_known_bad,
-        "is_core": member.is_core,
-    }
+def _member_rows(ring: Ring) -> list[Record]:
+    """Describe the members; partners are the other core members that one shares with."""
+    partners: dict[str, set[str]] = {}
+    for item in ring.shared:
+        for holder in item.holders:
+            partners.setdefault(holder, set()).update(item.holders)
+    return [
+        {
+            "ring_id": ring.ring_id,
+            "account_id": member.account_id,
+            "n_shared": member.n_shared,
+            "n_partners": len(partners.get(member.account_id, ())) - 1 if member.is_core else None,
+            "evidence": member.evidence,
+            "joined_at": member.joined_at.replace(tzinfo=None) if member.joined_at else None,
+            "is_known_bad": member.is_known_bad,
+            "is_core": member.is_core,
+        }
+        for member in ring.members
+    ]
 
 
 def _evidence_row(ring: Ring, number: int) -> Record:

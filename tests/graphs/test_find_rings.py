@@ -80,6 +80,16 @@ def test_evidence_counts_holders(world):
     assert 0 < row["weight"] < 1
 
 
+def test_partners_tell_households_apart(world):
+    """An account that hangs on one member has one partner, a member has several."""
+    mate = [("mate", f"bad-{thing}", thing, START) for thing in ("home", "tablet")]
+    hers = [("bad3", f"bad-{thing}", thing, START) for thing in ("home", "tablet")]
+    found = find_rings(pl.concat([world, ring_table(mate + hers)]), **COLUMNS)
+    partners = {r["account_id"]: r["n_partners"] for r in found.to_records("members")}
+    assert partners.pop("mate") == 1
+    assert min(partners.values()) > 1
+
+
 def test_dates_of_ring_are_first_sightings(world):
     """A ring starts with its first member and ends with its last."""
     row = find_rings(world, time="first_seen_at", **COLUMNS).to_records()[0]
