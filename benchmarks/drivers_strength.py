@@ -1,4 +1,4 @@
-"""From which strength on is the verdict right and the segment exact? One cause, in counts and in rates.
+"""From which strength on is the verdict right and the segment exact? One cause, and a shared change.
 
 Run: python -m benchmarks.drivers_strength [n]
 """
@@ -17,10 +17,18 @@ from rcakit.stats.attribution.ratios import attribute_ratios
 BANDS = ((0, 3), (3, 4), (4, 5), (5, 6), (6, 8), (8, np.inf))
 
 
+KINDS = {
+    "C1": "one, counts",
+    "R1": "one, rates",
+    "N2": "shared, counts",
+    "RG": "shared, rates",
+}
+
+
 def judged(kind: str, seed: int) -> tuple[float, bool, bool, int] | None:
-    """Strength of the cause, whether the verdict and the segment are right, and how many were named."""
-    case: Instance = (count_instance if kind == "C1" else rate_instance)(kind, seed)
-    if not case.causes:
+    """Strength of the change, whether the verdict and the segment are right, and how many were named."""
+    case: Instance = (rate_instance if kind.startswith("R") else count_instance)(kind, seed)
+    if not case.causes and "shared_z" not in case.settings:
         return None
     if case.denominator is None:
         result = attribute_counts(case.codes, case.sizes, case.observed, history=case.history)
@@ -28,6 +36,9 @@ def judged(kind: str, seed: int) -> tuple[float, bool, bool, int] | None:
         result = attribute_ratios(
             case.codes, case.sizes, case.observed, case.denominator, history=case.history
         )
+    if not case.causes:
+        right = result.verdict == case.verdict
+        return float(case.settings["shared_z"]), right, not result.segments, len(result.segments)
     cause = case.causes[0]
     own = members(case.codes, cause.codes)
     found = [(members(case.codes, segment.codes) == own).all() for segment in result.segments]
@@ -36,31 +47,29 @@ def judged(kind: str, seed: int) -> tuple[float, bool, bool, int] | None:
 
 def rows(n: int) -> Iterator[dict[str, object]]:
     """One row per kind and band of strength."""
-    for kind, name in (("C1", "counts"), ("R1", "rates")):
+    for kind, name in KINDS.items():
         seen = [judged(kind, REPORTING_SEED + k) for k in range(n)]
         cases = [case for case in seen if case is not None]
-        for low, high in BANDS:
+        for low, high in (*BANDS, (5, np.inf)):
             band = [case for case in cases if low <= case[0] < high]
             yield {
-                "cause": f"one, {name}, z {low} to {high}"
-                if np.isfinite(high)
-                else f"one, {name}, z {low} or more",
+                "change": f"{name}, z {low} " + (f"to {high}" if np.isfinite(high) else "or more"),
                 "n": len(band),
                 "verdict right": share(sum(case[1] for case in band), len(band)),
-                "exact segment named": share(sum(case[2] for case in band), len(band)),
-                "named/planted": share(sum(case[3] for case in band), len(band)),
+                "segments right": share(sum(case[2] for case in band), len(band)),
+                "named": share(sum(case[3] for case in band), len(band)),
             }
 
 
 if __name__ == "__main__":
-    n = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    n = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     publish(
         "drivers_strength",
-        title="One cause by its strength",
+        title="One change by its strength",
         notes=(
-            f"{n} made-up instances each, the same as in drivers_counts and drivers_rates; all "
-            "combinations of six dimensions are candidates at alpha = .01. z is the strength against the "
-            "noise the generator has."
+            f"{n} made-up instances each, the first of them those of drivers_counts and drivers_rates; "
+            "all combinations of six dimensions are candidates at alpha = .01. z is the strength against "
+            "the noise the generator has. A shared change is right when no segment is named."
         ),
         rows=rows(n),
     )

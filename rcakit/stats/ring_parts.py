@@ -33,6 +33,7 @@ _NEVER_TWO = 0.1
 _SMALLEST_DIVIDED = 10
 _MANY = 200
 _DENSE = 400
+_SQUARED = 100  # from here on, squaring a matrix costs more than many products with a vector
 _POWERS = 100
 _DEALS = 4
 # Two groups are one when they share so many ties, and accounts of different groups at least so much
@@ -215,13 +216,24 @@ def _leading(affinity: sp.csr_array, degree: Floats, total: float) -> Floats:
     refined afterwards, so that a close vector does as well, and costs a tenth.
     """
     n = len(degree)
-    matrix = affinity.toarray() if n <= _DENSE else affinity
     shift = float(degree.max()) / 2
     vector = np.cos(np.arange(n)) - float(np.cos(np.arange(n)).mean())
+    if n <= _SQUARED:
+        shifted = affinity.toarray() - np.outer(degree, degree) / total + shift * np.eye(n)
+        return np.asarray(_power(shifted) @ vector, dtype=np.float64)
+    matrix = affinity.toarray() if n <= _DENSE else affinity
     for _ in range(_POWERS):
         vector = matrix @ vector - degree * (float(degree @ vector) / total) + shift * vector
         vector /= max(float(np.abs(vector).max()), 1e-300)
     return np.asarray(vector, dtype=np.float64)
+
+
+def _power(matrix: Floats) -> Floats:
+    """Raise a small matrix to the power by squaring it; its scale does not matter."""
+    for _ in range(_POWERS.bit_length()):
+        matrix = matrix @ matrix
+        matrix /= max(float(np.abs(matrix).max()), 1e-300)
+    return matrix
 
 
 def _refined(affinity: sp.csr_array, side: Bools) -> Bools:
