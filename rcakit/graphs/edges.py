@@ -35,7 +35,6 @@ _ACCOUNT, _KIND, _ATTRIBUTE, _SEEN, _DEGREE = (
     "seen_at",
     "n_total",
 )
-_CODE = "attribute_code"
 _ONE_KIND = "attribute"
 _LEAST_SHARED = 2
 
@@ -123,25 +122,19 @@ def read_edges(
     frames.check_columns(data, (account, attribute, attribute_type, time))
     rows, in_engine = _rows(data, account, attribute, attribute_type, time)
     n_rows, n_usable = _n_rows(rows)
-    edges = _edges(rows, in_engine=in_engine)
-    degree = edges.group_by(_KIND, _ATTRIBUTE).agg(_count(_DEGREE))
-    degree = degree if in_engine else degree.collect().with_row_index(_CODE).lazy()
-    histogram = _home(degree.group_by(_KIND, _DEGREE).agg(_count("n_attributes")))
-    n_edges = int((histogram[_DEGREE] * histogram["n_attributes"]).sum())
-    n_accounts = int(_home(edges.select(_ACCOUNT).unique().select(_length("n")))["n"].item())
+    counted = (_EdgesInEngine if in_engine else _EdgesAtHome)(rows, is_timed=time is not None)
+    histogram, n_edges = counted.histogram, counted.n_edges
     cap = degree_cap(
         histogram[_DEGREE].to_numpy().astype(np.int64),
         histogram["n_attributes"].to_numpy().astype(np.int64),
         budget=pair_budget,
         highest=hub_degree - 1,
     )
-    home = _home(_kept(edges, degree, cap, in_engine=in_engine, is_timed=time is not None))
-    if time is not None or not in_engine:
-        home = _cut_down(home, is_timed=time is not None)
+    home = counted.kept(cap)
     return _coded(
         home,
         hub_degree=cap + 1,
-        n_accounts=n_accounts,
+        n_accounts=counted.n_accounts,
         n_edges=n_edges,
         n_comparable=_n_comparable(histogram, cap),
         n_rows=n_rows,
@@ -242,47 +235,92 @@ def _usable() -> Any:
     return there[0] & there[1]
 
 
+def _typed() -> Any:
+    """A missing type is a type of its own."""
+    import narwhals as nw
+
+    return nw.col(_KIND).fill_null("(missing)")
+
+
 def _n_rows(rows: Any) -> tuple[int, int]:
     n_rows = int(_home(rows.select(_length("n")))["n"].item())
     n_usable = int(_home(rows.filter(_usable()).select(_length("n")))["n"].item())
     return n_rows, n_usable
 
 
-def _edges(rows: Any, *, in_engine: bool) -> Any:
-    """Keep every edge once, with its first sighting; a missing type is a type of its own."""
+def _edges(rows: Any) -> Any:
+    """Keep every edge once, with its first sighting."""
     import narwhals as nw
 
-    rows = rows.filter(_usable()).with_columns(nw.col(_KIND).fill_null("(missing)"))
+    rows = rows.filter(_usable()).with_columns(_typed())
     by = (_ACCOUNT, _KIND, _ATTRIBUTE)
-    if not in_engine:
-        rows = rows.collect()
-        if _are_distinct(rows.select(*by).to_native()):
-            return rows.lazy()
-        rows = rows.lazy()
     has_time = _SEEN in rows.collect_schema().names()
-    edges = rows.group_by(*by).agg(nw.col(_SEEN).min()) if has_time else rows.unique(subset=None)
-    return edges if in_engine else edges.collect().lazy()
+    return rows.group_by(*by).agg(nw.col(_SEEN).min()) if has_time else rows.unique(subset=None)
 
 
-def _are_distinct(rows: "pl.DataFrame") -> bool:
-    """Tell whether no row comes twice: where all hashes differ, all rows do."""
-    return rows.hash_rows().n_unique() == rows.height
+class _EdgesInEngine:
+    """Edges that stay where the rows live until they are few."""
+
+    def __init__(self, rows: Any, *, is_timed: bool) -> None:
+        self._edges, self._is_timed = _edges(rows), is_timed
+        self._degree = self._edges.group_by(_KIND, _ATTRIBUTE).agg(_count(_DEGREE))
+        self.histogram = _home(self._degree.group_by(_KIND, _DEGREE).agg(_count("n_attributes")))
+        self.n_edges = int((self.histogram[_DEGREE] * self.histogram["n_attributes"]).sum())
+        accounts = self._edges.select(_ACCOUNT).unique().select(_length("n"))
+        self.n_accounts = int(_home(accounts)["n"].item())
+
+    def kept(self, cap: int) -> "pl.DataFrame":
+        """Bring home what can be in a ring when attributes of more than `cap` accounts are dropped."""
+        import narwhals as nw
+
+        telling = self._degree.filter(nw.col(_DEGREE) >= _LEAST_SHARED, nw.col(_DEGREE) <= cap)
+        kept = self._edges.join(telling, on=[_KIND, _ATTRIBUTE], how="inner")
+        if not self._is_timed:
+            return _home(kept.join(_accounts_in_pairs(kept), on=[_ACCOUNT], how="inner"))
+        for by in ([_ACCOUNT], [_KIND, _ATTRIBUTE], [_ACCOUNT]):
+            held = kept.group_by(*by).agg(_count("n_held")).filter(nw.col("n_held") > 1)
+            kept = kept.join(held.select(*by), on=by, how="inner")
+        home = _home(kept)
+        account, attribute = _codes(home)
+        return _masked(home, in_core(account, attribute))
 
 
-def _kept(edges: Any, degree: Any, cap: int, *, in_engine: bool, is_timed: bool) -> Any:
-    """Drop attributes of one account and hubs; in an engine also what cannot be in a ring."""
-    import narwhals as nw
+class _EdgesAtHome:
+    """Edges in memory, as numbers: text is compared once, when it gets its number."""
 
-    telling = degree.filter(nw.col(_DEGREE) >= _LEAST_SHARED, nw.col(_DEGREE) <= cap)
-    kept = edges.join(telling, on=[_KIND, _ATTRIBUTE], how="inner")
-    if not in_engine:
-        return kept  # the rest is done on codes
-    if not is_timed:
-        return kept.join(_accounts_in_pairs(kept), on=[_ACCOUNT], how="inner")
-    for by in ([_ACCOUNT], [_KIND, _ATTRIBUTE], [_ACCOUNT]):
-        held = kept.group_by(*by).agg(_count("n_held")).filter(nw.col("n_held") > 1)
-        kept = kept.join(held.select(*by), on=by, how="inner")
-    return kept
+    def __init__(self, rows: Any, *, is_timed: bool) -> None:
+        import polars as pl
+
+        kept = rows.filter(_usable()).with_columns(_typed())
+        self._edges, self._is_timed = _home(kept), is_timed
+        self._account, self._attribute = _codes(self._edges)
+        if _has_repeats(self._account, self._attribute):
+            self._edges = _home(_edges(rows))
+            self._account, self._attribute = _codes(self._edges)
+        self._degree = np.bincount(self._attribute)
+        kind = pl.Series(_KIND, self._edges[_KIND].gather(_first_at(self._attribute)))
+        self.histogram = (
+            pl.DataFrame([kind, pl.Series(_DEGREE, self._degree)])
+            .group_by(_KIND, _DEGREE)
+            .agg(pl.len().alias("n_attributes"))
+        )
+        self.n_edges = self._edges.height
+        self.n_accounts = int(self._account.max(initial=-1)) + 1
+
+    def kept(self, cap: int) -> "pl.DataFrame":
+        """Keep what can be in a ring when attributes of more than `cap` accounts are dropped."""
+        import polars as pl
+
+        degree = self._degree[self._attribute]
+        telling = np.flatnonzero((degree >= _LEAST_SHARED) & (degree <= cap))
+        account, attribute = self._account[telling], self._attribute[telling]
+        # With times the 2-core; else accounts in pairs with two attributes, which lie in the core.
+        core = in_core(account, attribute)
+        telling, account, attribute = telling[core], account[core], attribute[core]
+        if not self._is_timed:
+            paired = accounts_in_pairs(account, attribute, self.n_accounts)[account]
+            telling = telling[paired]
+        return self._edges[telling].with_columns(pl.Series(_DEGREE, degree[telling]))
 
 
 def _accounts_in_pairs(kept: Any) -> Any:
@@ -299,20 +337,42 @@ def _accounts_in_pairs(kept: Any) -> Any:
     return counted.filter(nw.col("n_shared") >= _LEAST_SHARED).select(_ACCOUNT).unique()
 
 
-def _cut_down(kept: "pl.DataFrame", *, is_timed: bool) -> "pl.DataFrame":
-    """Keep what can be in a ring: with times the 2-core, else accounts in pairs."""
+def _codes(edges: "pl.DataFrame") -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number accounts and attributes 0, 1, …; an attribute is another one in another type.
+
+    Attributes are told apart by hashes of 64 bits: two of a million fall together in one table of
+    forty million.
+    """
     import polars as pl
 
-    account = kept[_ACCOUNT].cast(pl.Enum(kept[_ACCOUNT].unique())).to_physical()
-    if _CODE in kept.columns:
-        attribute = kept[_CODE].rank("dense") - 1
-    else:
-        attribute = kept.select(pl.struct(_KIND, _ATTRIBUTE).rank("dense") - 1).to_series()
-    codes = account.to_numpy().astype(np.int64), attribute.to_numpy().astype(np.int64)
-    keep = in_core(*codes)
-    if not is_timed:  # pairs with two attributes lie in the core, which is several times smaller
-        core = codes[0][keep], codes[1][keep]
-        keep = accounts_in_pairs(*core, int(codes[0].max(initial=-1)) + 1)[codes[0]]
+    names = edges[_ACCOUNT].cast(pl.Categorical).to_physical().to_numpy()
+    hashes = edges.select(_KIND, _ATTRIBUTE).hash_rows().to_numpy()
+    attribute = np.unique(hashes, return_inverse=True)[1]
+    return _dense(names.astype(np.int64)), attribute.astype(np.int64)
+
+
+def _dense(code: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Close the gaps between numbers."""
+    there = np.zeros(int(code.max(initial=-1)) + 1, dtype=np.int64)
+    there[code] = 1
+    return (np.cumsum(there) - 1)[code]
+
+
+def _first_at(code: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return one place for every number from 0 on."""
+    at = np.zeros(int(code.max(initial=-1)) + 1, dtype=np.int64)
+    at[code] = np.arange(len(code))
+    return at
+
+
+def _has_repeats(account: NDArray[np.int64], attribute: NDArray[np.int64]) -> bool:
+    edges = np.sort(account * (int(attribute.max(initial=-1)) + 1) + attribute)
+    return bool((edges[1:] == edges[:-1]).any())
+
+
+def _masked(kept: "pl.DataFrame", keep: NDArray[np.bool_]) -> "pl.DataFrame":
+    import polars as pl
+
     return kept.filter(pl.Series(keep, dtype=pl.Boolean))
 
 
