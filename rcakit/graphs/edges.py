@@ -165,11 +165,11 @@ def _rows(
 
     frame = nw.from_native(data)
     in_engine = isinstance(frame, nw.LazyFrame) and not frame.implementation.is_polars()
-    text = [_text(frame, account, _ACCOUNT), _text(frame, attribute, _ATTRIBUTE)]
+    text = [_text(account, _ACCOUNT), _text(attribute, _ATTRIBUTE)]
     if attribute_type is None:
         text.append(nw.lit(_ONE_KIND).alias(_KIND))
     else:
-        text.append(_text(frame, attribute_type, _KIND))
+        text.append(_text(attribute_type, _KIND))
     if time is not None:
         frame = nw.from_native(_with_times(frame, time))
         text.append(nw.col(time).alias(_SEEN))
@@ -177,10 +177,9 @@ def _rows(
     return (rows if in_engine else nw.from_native(_polars(rows).lazy())), in_engine
 
 
-def _text(frame: Any, name: str, alias: str) -> Any:
+def _text(name: str, alias: str) -> Any:
     import narwhals as nw
 
-    del frame
     return nw.col(name).cast(nw.String).alias(alias)
 
 
@@ -221,12 +220,6 @@ def _count(name: str) -> Any:
     return nw.len().alias(name)
 
 
-def _length(name: str) -> Any:
-    import narwhals as nw
-
-    return nw.len().alias(name)
-
-
 def _usable() -> Any:
     """A row counts when account and attribute are there and not empty."""
     import narwhals as nw
@@ -235,16 +228,16 @@ def _usable() -> Any:
     return there[0] & there[1]
 
 
-def _typed() -> Any:
-    """A missing type is a type of its own."""
+def _tidied(rows: Any) -> Any:
+    """Keep what is usable; a missing type is a type of its own."""
     import narwhals as nw
 
-    return nw.col(_KIND).fill_null("(missing)")
+    return rows.filter(_usable()).with_columns(nw.col(_KIND).fill_null("(missing)"))
 
 
 def _n_rows(rows: Any) -> tuple[int, int]:
-    n_rows = int(_home(rows.select(_length("n")))["n"].item())
-    n_usable = int(_home(rows.filter(_usable()).select(_length("n")))["n"].item())
+    n_rows = int(_home(rows.select(_count("n")))["n"].item())
+    n_usable = int(_home(rows.filter(_usable()).select(_count("n")))["n"].item())
     return n_rows, n_usable
 
 
@@ -252,7 +245,7 @@ def _edges(rows: Any) -> Any:
     """Keep every edge once, with its first sighting."""
     import narwhals as nw
 
-    rows = rows.filter(_usable()).with_columns(_typed())
+    rows = _tidied(rows)
     by = (_ACCOUNT, _KIND, _ATTRIBUTE)
     has_time = _SEEN in rows.collect_schema().names()
     return rows.group_by(*by).agg(nw.col(_SEEN).min()) if has_time else rows.unique(subset=None)
@@ -266,7 +259,7 @@ class _EdgesInEngine:
         self._degree = self._edges.group_by(_KIND, _ATTRIBUTE).agg(_count(_DEGREE))
         self.histogram = _home(self._degree.group_by(_KIND, _DEGREE).agg(_count("n_attributes")))
         self.n_edges = int((self.histogram[_DEGREE] * self.histogram["n_attributes"]).sum())
-        accounts = self._edges.select(_ACCOUNT).unique().select(_length("n"))
+        accounts = self._edges.select(_ACCOUNT).unique().select(_count("n"))
         self.n_accounts = int(_home(accounts)["n"].item())
 
     def kept(self, cap: int) -> "pl.DataFrame":
@@ -282,7 +275,7 @@ class _EdgesInEngine:
             kept = kept.join(held.select(*by), on=by, how="inner")
         home = _home(kept)
         account, attribute = _codes(home)
-        return _masked(home, in_core(account, attribute))
+        return home.filter(in_core(account, attribute))
 
 
 class _EdgesAtHome:
@@ -291,8 +284,7 @@ class _EdgesAtHome:
     def __init__(self, rows: Any, *, is_timed: bool) -> None:
         import polars as pl
 
-        kept = rows.filter(_usable()).with_columns(_typed())
-        self._edges, self._is_timed = _home(kept), is_timed
+        self._edges, self._is_timed = _home(_tidied(rows)), is_timed
         self._account, self._attribute = _codes(self._edges)
         if _has_repeats(self._account, self._attribute):
             self._edges = _home(_edges(rows))
@@ -368,12 +360,6 @@ def _first_at(code: NDArray[np.int64]) -> NDArray[np.int64]:
 def _has_repeats(account: NDArray[np.int64], attribute: NDArray[np.int64]) -> bool:
     edges = np.sort(account * (int(attribute.max(initial=-1)) + 1) + attribute)
     return bool((edges[1:] == edges[:-1]).any())
-
-
-def _masked(kept: "pl.DataFrame", keep: NDArray[np.bool_]) -> "pl.DataFrame":
-    import polars as pl
-
-    return kept.filter(pl.Series(keep, dtype=pl.Boolean))
 
 
 def _n_comparable(histogram: "pl.DataFrame", cap: int) -> int:

@@ -1,7 +1,5 @@
 """Follow weekly and monthly series by a regression that is fitted anew before every period."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +8,7 @@ from rcakit.spikes.engines import Followed
 from rcakit.spikes.family import Family
 from rcakit.spikes.grid import Grid
 from rcakit.stats import scans
-from rcakit.stats.regression import CountRegression, fit_counts, forecast_counts, seasonal_design
+from rcakit.stats.regression import ForecastMisses, fit_counts, forecast_counts, seasonal_design
 from rcakit.stats.scans import Direction, Law
 
 __all__ = ["follow_by_regression"]
@@ -24,48 +22,7 @@ _LONGEST = {"1w": 261, "1mo": 60}
 _GAP = {"1w": 4, "1mo": 1}
 _LEAST = 8
 _TREND_FROM = {"1w": 26, "1mo": 12}
-_BELIEVED = 20.0
-_MEMORY = 0.975
 _WEEK_AS_DAYS = 2.0
-_CUT = 6.66  # 2.58 squared
-_CUT_COST = 1.06  # what the cut takes from a chi-squared mean, given back
-
-
-class _Missed:
-    """By how much forecasts have missed so far, over what their fits believed: at least one.
-
-    A fit knows how counts scatter about its curve, not how far a series strays from it afterwards.
-    Mean squared error of the last forty forecasts or so, each cut at 2.58 standard deviations, as if
-    twenty more had been right.
-    """
-
-    def __init__(self, n_series: int) -> None:
-        self._square, self._number = np.zeros(n_series), np.zeros(n_series)
-
-    def widen(self, fit: CountRegression, chosen: NDArray[np.bool_]) -> CountRegression:
-        """Let the variance of the chosen series be what forecasts have shown."""
-        ratio = self._ratio(chosen)
-        return replace(
-            fit,
-            dispersion=fit.dispersion * ratio,
-            covariance=fit.covariance * ratio[:, None, None],
-        )
-
-    def learn(
-        self, counts: Floats, mean: Floats, variance: Floats, chosen: NDArray[np.bool_]
-    ) -> None:
-        """Add a step of the chosen series, judged by a widened fit."""
-        seen = np.isfinite(counts)
-        square = np.minimum((np.where(seen, counts, mean) - mean) ** 2 / variance, _CUT)
-        at = np.flatnonzero(chosen)
-        square *= _CUT_COST * self._ratio(chosen)
-        keep = np.where(seen, _MEMORY, 1.0)
-        self._square[at] = keep * self._square[at] + seen * square
-        self._number[at] = keep * self._number[at] + seen
-
-    def _ratio(self, chosen: NDArray[np.bool_]) -> Floats:
-        square, number = self._square[chosen] + _BELIEVED, self._number[chosen] + _BELIEVED
-        return np.maximum(square / number, 1.0)
 
 
 def follow_by_regression(grid: Grid, family: Family, *, direction: Direction) -> Followed:
@@ -90,7 +47,7 @@ def follow_by_regression(grid: Grid, family: Family, *, direction: Direction) ->
     expected, noise, error = (np.full(counts.shape, np.nan) for _ in range(3))
     upper, lower = (np.full((len(_WINDOWS), *counts.shape), np.nan) for _ in range(2))
     n_seen = np.cumsum(np.isfinite(counts), axis=1)
-    missed = _Missed(len(counts))
+    misses = ForecastMisses(len(counts))
     for t in range(_LEAST, n_steps):
         first = max(0, t - _LONGEST[grid.every])
         gap = min(_GAP[grid.every], max(0, t - first - _LEAST))
@@ -103,7 +60,7 @@ def follow_by_regression(grid: Grid, family: Family, *, direction: Direction) ->
         fit = fit_counts(
             counts[enough, first : t - gap], design[past], exposure=exposure[enough][:, past]
         )
-        fit = missed.widen(fit, enough)
+        fit = misses.widen(fit, enough)
         new = forecast_counts(
             fit,
             counts[enough, t - 1 : t + 1],
@@ -116,7 +73,7 @@ def follow_by_regression(grid: Grid, family: Family, *, direction: Direction) ->
         error[enough, t] = (
             np.maximum(new.variance[:, -1] - fit.dispersion * mean, 0) / np.maximum(mean, 1e-9) ** 2
         )
-        missed.learn(counts[enough, t], mean, new.variance[:, -1], enough)
+        misses.learn(counts[enough, t], mean, new.variance[:, -1], enough)
         for out, tails in ((upper, new.pvalue_upper), (lower, new.pvalue_lower)):
             out[:, enough, t] = tails[:, :, -1]
     n_before = np.maximum(_WEEK_AS_DAYS * (n_seen - 1.0), 1.0)  # few coefficients, soon known

@@ -18,6 +18,7 @@ from rcakit.stats.gauges import GaugeState
 __all__ = ["State"]
 
 _FORMAT = 2
+_ANEW = "Run detect once on the whole history, and save result.state."
 # Arrays of the last periods, so that open incidents can be told: name, in this order.
 _TAIL = ("counts", "exposure", "trials", "squares", "rows", "expected", "noise", "error")
 _JUDGED = ("pvalue", "qvalue", "span")
@@ -100,13 +101,15 @@ class State:
             with np.load(Path(path), allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             head = json.loads(arrays["head"].tobytes())
-            if head["format"] != _FORMAT:
-                raise ValueError(f"format {head['format']} of another version")  # noqa: TRY301
         except (OSError, ValueError, KeyError) as broken:
             raise SourceError(
-                f"{str(path)!r} must be a state written by State.save of this version, got {broken}. "
-                "Run detect once on the whole history, and save result.state."
+                f"{str(path)!r} must be a state written by State.save, got {broken}. {_ANEW}"
             ) from None
+        if head["format"] != _FORMAT:
+            raise SourceError(
+                f"{str(path)!r} must be a state of format {_FORMAT}, got format {head['format']} of "
+                f"another version. {_ANEW}"
+            )
         marks = []
         for i, step in enumerate(head["steps"]):
             prefix = f"state.{i}."

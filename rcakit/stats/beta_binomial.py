@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rcakit.stats.residuals import MEDIAN_SQUARE, cut_square
+
 Floats = NDArray[np.float64]
 
 # Tails are summed where one standard deviation spans at most this many counts; wider laws
@@ -89,8 +91,8 @@ def rate_dispersion(successes: ArrayLike, trials: ArrayLike, rate: ArrayLike) ->
     """
     y, n, p = _broadcast(successes, trials, rate)
     square = np.where(n > 0, (y - n * p) ** 2 / np.maximum(n * p * (1 - p), 1e-12), np.nan)
-    rough = np.maximum(np.nanmedian(square, axis=-1, keepdims=True) / 0.4549, 1.0)
-    return np.maximum(1.06 * np.nanmean(np.minimum(square, 2.58**2 * rough), axis=-1), 1.0)
+    rough = np.maximum(np.nanmedian(square, axis=-1, keepdims=True) / MEDIAN_SQUARE, 1.0)
+    return np.maximum(np.nanmean(cut_square(square, rough), axis=-1), 1.0)
 
 
 def _tail(

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rcakit.stats.residuals import MEDIAN_SQUARE
+
 Floats = NDArray[np.float64]
 Cost = Callable[[NDArray[np.intp], int], Floats]
 
-_CHI2_MEDIAN = 0.4549  # median of a chi-squared variable on one degree of freedom
 _MAD_TO_SD = 1.4826
 
 
@@ -231,7 +232,7 @@ def count_dispersion(counts: Floats, exposure: Floats) -> float:
     pooled = (counts[1:] + counts[:-1]) / (exposure[1:] + exposure[:-1])
     poisson = pooled * (1 / exposure[1:] + 1 / exposure[:-1])
     ratio = np.diff(rate) ** 2 / np.where(poisson > 0, poisson, np.inf)
-    return max(1.0, float(np.median(ratio)) / _CHI2_MEDIAN) if len(ratio) else 1.0
+    return max(1.0, float(np.median(ratio)) / MEDIAN_SQUARE) if len(ratio) else 1.0
 
 
 def difference_variance(values: Floats) -> float:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rcakit.stats.residuals import MEDIAN_SQUARE, OUTLIER_Z, cut_square
+
 __all__ = ["FilteredGauge", "GaugeState", "filter_gauge", "looks_like_a_stock"]
 
 Floats = NDArray[np.float64]
 
 _DISCOUNT = 0.99
-_CUT = 2.58
-_CUT_COST = 1.06
 # Degrees of freedom of Student's laws: changes of some backlogs have heavy tails, of others none.
 _DEGREES = np.array([4.0, 10.0, 100.0])[:, None]
 _TRUST = np.log([0.3, 0.4, 0.3])[:, None]  # before anything was seen
@@ -121,10 +121,10 @@ def filter_gauge(
         seen = np.isfinite(rest)
         log_weights += np.where(seen, _log_density(np.where(seen, rest, 0.0) / spread), 0.0)
         log_weights = np.maximum(log_weights - log_weights.max(axis=0), _LEAST_TRUST)
-        cut = np.clip(np.where(seen, rest, 0.0), -_CUT * spread, _CUT * spread)
+        cut = np.clip(np.where(seen, rest, 0.0), -OUTLIER_Z * spread, OUTLIER_Z * spread)
         change[phase] += np.where(seen, cut / (weight[phase] + 1), 0.0)
         weight[phase] = np.where(seen, _DISCOUNT * weight[phase] + 1, weight[phase])
-        square = np.where(seen, _DISCOUNT * square + _CUT_COST * cut**2, square)
+        square = np.where(seen, _DISCOUNT * square + cut_square(rest**2, spread**2), square)
         number = np.where(seen, _DISCOUNT * number + 1, number)
         n_seen = n_seen + np.isfinite(now)
         # A gap is bridged by the forecast, so that the day after it can be judged.
@@ -201,7 +201,7 @@ def looks_like_a_stock(values: Floats, *, period: int = 7) -> bool:
             found.append(False)
             continue
         correlation = float(np.corrcoef(rest[1:], rest[:-1])[0, 1])
-        jumps = np.median(np.diff(rest) ** 2) / 0.4549
+        jumps = np.median(np.diff(rest) ** 2) / MEDIAN_SQUARE
         calm = seen.min() < 0 or jumps < 0.5 * 2 * max(seen.mean(), 1e-9)
         found.append(correlation > _STOCK_CORRELATION and bool(calm))
     return bool(found) and float(np.mean(found)) > 0.5

@@ -1,7 +1,7 @@
 """How surprising is the smallest of several p-values whose windows all end at the same step?
 
-A window of five days holds the window of two, so their p-values go together, and multiplying the
-smallest by their number would promise fewer false alarms than it lets through power.
+A window of five days holds the window of two, so their p-values go together, and the smallest times
+their number would be too cautious.
 """
 
 import math

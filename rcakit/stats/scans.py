@@ -14,6 +14,7 @@ from rcakit.stats.bells import normal_quantile, student_score_tail
 from rcakit.stats.filters import FilteredCounts, FilterState, rolling_sum
 from rcakit.stats.negative_binomial import quantile
 from rcakit.stats.overlapping import smallest_pvalue
+from rcakit.stats.residuals import MEDIAN_SQUARE, cut_square
 from rcakit.stats.tails import tail_pvalues
 
 __all__ = [
@@ -37,13 +38,9 @@ Direction = str  # "up", "down" or "both"
 _LEAST_MEAN = 1e-6
 # Beyond this many exact quantiles a Cornish-Fisher expansion answers; a chart cannot tell them apart.
 _MOST_EXACT = 20_000
-# Squared residuals beyond this many times their running mean are cut (2.58 squared).
-_CUT = 6.66
-_CUT_COST = 1.06  # what the cut takes from a chi-squared mean, given back
 _PRIOR_STEPS = 20.0
 _FIRST_STEPS = 28
 _IN_SAMPLE = 1.2  # seven seasons out of 28 days take a quarter, and the median is biased
-_MEDIAN_SQUARE = 0.455  # of a chi-squared variable on one degree of freedom
 _SMALL = 0.15
 _EFFICIENCY = 0.4
 _SETTLED = 60.0
@@ -280,7 +277,7 @@ def binomial_dispersion(
         rho = np.maximum(excess, 0) / np.maximum(others, 1e-9)
         out[:, t] = phi = 1 + np.minimum(rho, 1) * np.maximum(size[:, t] - 1, 0)
         free = phi / (phi + error[:, t] * (trials * share)[:, t] ** 2 / spread[:, t])
-        cut = np.minimum(square[:, t] * free, _CUT * phi) * _CUT_COST
+        cut = cut_square(square[:, t] * free, phi)
         learned = 0.998 * learned + seen[:, t] * np.stack([cut, np.ones_like(cut), size[:, t]])
     return out, learned
 
@@ -295,7 +292,7 @@ def _first_scatter(square: Floats, size: Floats) -> Floats:
     rows = np.arange(len(square))[:, None]
     shown = np.where(size[rows, first] > 0, square[rows, first], np.nan)
     shown[np.isnan(shown).all(axis=1)] = 0
-    phi = np.maximum(_IN_SAMPLE * np.nanmedian(shown, axis=1) / _MEDIAN_SQUARE, 1.0)
+    phi = np.maximum(_IN_SAMPLE * np.nanmedian(shown, axis=1) / MEDIAN_SQUARE, 1.0)
     usual = size[rows, first].sum(axis=1) / np.maximum((size[rows, first] > 0).sum(axis=1), 1)
     return _PRIOR_STEPS * np.stack([phi, np.ones_like(phi), usual])
 
