@@ -58,6 +58,7 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.noufaily_scenarios run
 	$(BIN)/python -m benchmarks.drivers_counts
 	$(BIN)/python -m benchmarks.drivers_rates
+	$(BIN)/python -m benchmarks.drivers_discoveries
 	$(BIN)/python -m benchmarks.drivers_coverage
 	$(BIN)/python -m benchmarks.drivers_strength
 	$(BIN)/python -m benchmarks.drivers_amounts

@@ -29,6 +29,7 @@ MEANING = {
     "C1": "one cause",
     "C3": "three causes",
     "C5": "five causes",
+    "C12": "twelve causes",
     "UD": "up and down, net near zero",
     "OV": "two that overlap",
     "VEN": "one vendor",

@@ -253,6 +253,7 @@ FAMILIES = (
     "CORE",
     "DROP",
     "ROLL",
+    "C12",
 )
 
 
@@ -267,6 +268,8 @@ def count_instance(family: str, seed: int) -> Instance:
     n_period = 1
     if family == "SP":
         n_leaves, volume = int(rng.integers(20_000, 40_000)), float(rng.uniform(2_000, 8_000))
+    if family == "C12":
+        volume = float(rng.uniform(20_000, 60_000))
     if family == "HC":
         names, options = ("vendor_agent", *SIX[:4]), {"sizes": {"vendor_agent": 2_000}}
         DIMENSIONS.setdefault("vendor_agent", 2_000)
@@ -385,6 +388,7 @@ def _plant_family(
         "ROLL": 1,
         "C3": 3,
         "C5": 5,
+        "C12": 12,
         "UD": 2,
         "OV": 2,
     }

@@ -15,7 +15,7 @@ from rcakit.drivers.leaf_table import LeafTable, Span, leaf_table
 from rcakit.drivers.ordering import Cut, Ordered, cuts_of, nestings_of, orders_of
 from rcakit.drivers.result import DriverResult
 from rcakit.errors import NotEnoughDataError, ParameterError
-from rcakit.stats.attribution.outcome import Attribution
+from rcakit.stats.attribution.outcome import Attribution, ErrorRate
 from rcakit.stats.attribution.search import Nesting
 from rcakit.stats.attribution.sums import sum_by
 from rcakit.stats.rhythm import rhythm
@@ -54,6 +54,7 @@ def explain(
     max_causes: int = 8,
     tz: str = "UTC",
     alpha: float = 0.01,
+    error_rate: ErrorRate = "family_wise",
     confidence_level: float = 0.95,
     unit: str | None = None,
     entity: str | None = None,
@@ -90,6 +91,10 @@ def explain(
         Time zone of the local days.
     alpha
         Chance of naming anything where nothing happened.
+    error_rate
+        What ``alpha`` bounds. ``family_wise``: that chance, over all candidates. ``false_discovery``:
+        the expected share of named segments that did not move; names more where many moved. Give a
+        larger ``alpha`` then, such as .05, and a larger ``max_causes``.
     confidence_level
         Of all intervals.
     unit
@@ -124,7 +129,8 @@ def explain(
     -----
     Descriptive: a segment that carries a change is where to look, not why it happened. Counts are
     taken as negative binomial with a noise level learned from the baseline; all candidates are
-    searched under one family-wise error rate. Not for a baseline that holds the change itself.
+    searched under one error rate, by a weighted union bound or by e-values, which hold however the
+    candidates depend on each other. Not for a baseline that holds the change itself.
 
     Examples
     --------
@@ -142,6 +148,7 @@ def explain(
     max_depth = check_integer(max_depth, "max_depth", ge=1, le=6)
     max_causes = check_integer(max_causes, "max_causes", ge=1, le=50)
     check_number(alpha, "alpha", gt=0, lt=0.5)
+    check_choice(error_rate, "error_rate", ("family_wise", "false_discovery"))
     check_number(confidence_level, "confidence_level", gt=0.5, lt=1)
     nested = _nested(hierarchy, names)
     orders = orders_of(ordered, names)
@@ -172,6 +179,7 @@ def explain(
         max_depth=max_depth,
         max_causes=max_causes,
         alpha=alpha,
+        error_rate=error_rate,
         confidence_level=confidence_level,
         counts_rows=value is None,
         hierarchy=(
@@ -202,10 +210,17 @@ def explain(
             growth=factor if rising and math.isfinite(factor) else 1.0,
         )
     asked = baseline if isinstance(baseline, int) else None
-    return DriverResult.of(
+    said = notes(attribution, leaves, span, asked_days=asked)
+    if error_rate == "false_discovery" and attribution.segments:
+        chance = (
+            f"Of segments named like this, up to {wording.percent(alpha)} are expected not to have "
+            "moved apart from the rest."
+        )
+        said = (chance, *said)
+    return DriverResult(
         attribution,
         leaves,
-        notes=notes(attribution, leaves, span, asked_days=asked),
+        notes=said,
         entities=shares,
         span=span,
         unit=unit or (wording.name(value) if value else "rows"),
@@ -213,6 +228,7 @@ def explain(
         library=frames.library(data),
         tz=tz,
         confidence_level=confidence_level,
+        error_rate=error_rate,
     )
 
 
@@ -456,6 +472,7 @@ def _attribute(
     max_depth: int,
     max_causes: int,
     alpha: float,
+    error_rate: ErrorRate,
     confidence_level: float,
     counts_rows: bool,
     hierarchy: tuple[Nesting, ...],
@@ -466,6 +483,7 @@ def _attribute(
         "max_depth": max_depth,
         "max_segments": max_causes,
         "alpha": alpha,
+        "error_rate": error_rate,
         "confidence_level": confidence_level,
         "hierarchy": hierarchy,
         "families": leaves.families,

@@ -15,7 +15,7 @@ from rcakit.drivers.leaf_table import LeafTable, Span
 from rcakit.drivers.onset import day_series, onset_of
 from rcakit.findings import SMALLEST_CELL, Finding
 from rcakit.results import Record, Result
-from rcakit.stats.attribution.outcome import Alternative, Attribution, Segment, Verdict
+from rcakit.stats.attribution.outcome import Alternative, Attribution, ErrorRate, Segment, Verdict
 from rcakit.stats.attribution.sums import sum_by
 from rcakit.validation import check_choice
 
@@ -67,6 +67,8 @@ class DriverResult(Result):
         Time zone of the days.
     confidence_level
         Of all intervals.
+    error_rate
+        What was controlled over all candidates.
     """
 
     attribution: Attribution
@@ -79,6 +81,7 @@ class DriverResult(Result):
     entities: EntityShares | None = None
     tz: str = "UTC"
     confidence_level: float = 0.95
+    error_rate: ErrorRate = "family_wise"
 
     tables: ClassVar[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         {
@@ -102,35 +105,6 @@ class DriverResult(Result):
         "share_of_change",
         "alternatives",
     )
-
-    @classmethod
-    def of(
-        cls,
-        attribution: Attribution,
-        leaves: LeafTable,
-        *,
-        span: Span | None,
-        unit: str,
-        is_ratio: bool,
-        library: frames.Library,
-        notes: tuple[str, ...] = (),
-        entities: EntityShares | None = None,
-        tz: str = "UTC",
-        confidence_level: float = 0.95,
-    ) -> "DriverResult":
-        """Dress the numbers with names."""
-        return cls(
-            attribution,
-            leaves,
-            span,
-            unit,
-            is_ratio,
-            library,
-            notes,
-            entities,
-            tz,
-            confidence_level,
-        )
 
     @property
     def verdict(self) -> Verdict:
@@ -390,7 +364,10 @@ class DriverResult(Result):
             noise = "quasi-binomial noise"
         elif self.leaves.history is None:
             noise = "noise learnt from the period itself"
-        return f"scan of all segments with {noise}, family-wise error control"
+        control = "family-wise error control"
+        if self.error_rate == "false_discovery":
+            control = "control of the false discovery rate"
+        return f"scan of all segments with {noise}, {control}"
 
     @property
     def _level(self) -> str:

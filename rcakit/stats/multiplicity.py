@@ -63,6 +63,44 @@ def benjamini_yekutieli(pvalues: ArrayLike, *, axis: int | None = None) -> Float
     return _along(pvalues, axis, weight, step_up=True)
 
 
+def e_benjamini_hochberg(log_evalues: ArrayLike, *, log_shares: ArrayLike | None = None) -> Floats:
+    """Give q-values from e-values; they hold under any dependence between the tests.
+
+    Parameters
+    ----------
+    log_evalues
+        Log of a variable whose mean is at most one where nothing happened, shape (n,).
+    log_shares
+        Log of the part of the error rate that each test was given beforehand, shape (n,); the parts
+        add up to one at most. By default all are alike.
+
+    Returns
+    -------
+    Floats
+        Shape (n,), within [0, 1].
+
+    Notes
+    -----
+    Called at a level q is the largest set of k tests whose e-values all reach
+    1 / (q * k * share) [1]_. With shares given, tests whose e-values are the smallest may be left out.
+
+    References
+    ----------
+    .. [1] Wang & Ramdas (2022). False discovery rate control with e-values. JRSS B 84, 822-852,
+       sec. 4.
+
+    Examples
+    --------
+    >>> e_benjamini_hochberg(np.log([400.0, 100.0, 1.0])).round(4)
+    array([0.0075, 0.015 , 1.    ])
+    """
+    evidence = np.asarray(log_evalues, dtype=np.float64)
+    n = max(len(evidence), 1)
+    shares = np.full(len(evidence), -np.log(n)) if log_shares is None else np.asarray(log_shares)
+    with np.errstate(over="ignore"):
+        return benjamini_hochberg(np.exp(-evidence - shares) / n)
+
+
 def holm(pvalues: ArrayLike, *, axis: int | None = None) -> Floats:
     """Give p-values adjusted so that one false call in the family is as rare as stated.
 

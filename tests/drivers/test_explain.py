@@ -191,3 +191,15 @@ def test_unknown_dimensions_are_suggested():
     """A misspelt column is answered with the one that was meant."""
     with pytest.raises(SchemaError, match=r"Did you mean 'place'\?"):
         _explain(_events(mean=1.0), ["plaice"])
+
+
+def test_false_discoveries_are_owned():
+    """Under a false discovery rate the method, a note and the q-values say so; other words are refused."""
+    table = _events(times=3.0, where={"place": "b"})
+    result = _explain(table, error_rate="false_discovery", alpha=0.05)
+    assert result.segments[0] == {"place": "b"}
+    assert "false discovery rate" in result.findings()[0].method
+    assert "5.0\u202f% are expected not to have moved" in " ".join(result.notes)
+    assert result.to_records()[0]["qvalue"] <= 0.05
+    with pytest.raises(ParameterError, match="error_rate"):
+        _explain(table, error_rate="fdr")

@@ -5,7 +5,13 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from rcakit.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli, bonferroni, holm
+from rcakit.stats.multiplicity import (
+    benjamini_hochberg,
+    benjamini_yekutieli,
+    bonferroni,
+    e_benjamini_hochberg,
+    holm,
+)
 
 P = np.array([0.2, 0.001, 0.03, 0.04, 0.8, 0.0005])
 
@@ -37,3 +43,19 @@ def test_axis_adjusts_columns_apart():
     both = benjamini_hochberg(table, axis=0)
     assert_allclose(both[:, 0], benjamini_hochberg(P))
     assert_allclose(both[:, 1], benjamini_hochberg(P[::-1] / 2))
+
+
+def test_evalues_count_as_inverse_pvalues():
+    """With equal parts of the error rate an e-value is as good as a p-value of one over it."""
+    assert_allclose(e_benjamini_hochberg(-np.log(P)), benjamini_hochberg(P))
+
+
+@pytest.mark.parametrize("level", [0.01, 0.05, 0.2, 0.6])
+def test_evalues_suffice_for_their_number(level):
+    """What is called at a level is the largest set whose members all reach one over level, k and part."""
+    evidence = np.log([900.0, 40.0, 700.0, 3.0, 0.2, 120.0])
+    parts = np.log([0.1, 0.4, 0.05, 0.2, 0.05, 0.2])
+    called = e_benjamini_hochberg(evidence, log_shares=parts) <= level
+    scores = np.sort(evidence + parts)[::-1]
+    enough = [k for k in range(1, 7) if scores[k - 1] >= -np.log(level * k)]
+    assert called.sum() == max(enough, default=0)

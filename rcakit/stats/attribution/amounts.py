@@ -6,7 +6,8 @@ grid of effects to all segments it belongs to.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import TypeVar, cast
 
 import numpy as np
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 from scipy import sparse, special
 
 from rcakit.stats.attribution.lattice import Cuboid, Lattice, members
-from rcakit.stats.attribution.outcome import Alternative, Attribution, Segment, Verdict
-from rcakit.stats.attribution.search import Nesting, parents
+from rcakit.stats.attribution.outcome import Alternative, Attribution, ErrorRate, Segment, Verdict
+from rcakit.stats.attribution.search import MOST_GENEROUS, Nesting, parents
+from rcakit.stats.multiplicity import e_benjamini_hochberg
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -240,6 +242,7 @@ def attribute_amounts(
     max_depth: int = 3,
     max_segments: int = 20,
     alpha: float = 0.01,
+    error_rate: ErrorRate = "family_wise",
     confidence_level: float = 0.95,
     hierarchy: Sequence[Nesting] = (),
     families: Sequence[int] | None = None,
@@ -254,7 +257,7 @@ def attribute_amounts(
         Number of values per dimension.
     observed, expected
         Amount and forecast per leaf, shape (n_leaves,), non-negative.
-    max_depth, max_segments, alpha, confidence_level, hierarchy
+    max_depth, max_segments, alpha, error_rate, confidence_level, hierarchy
         As in `counts.attribute_counts`.
     families
         As in `lattice.Lattice`.
@@ -281,7 +284,10 @@ def attribute_amounts(
         leaf_evidence(deviation, noise),
         hierarchy,
     )
-    found = scan.run(alpha=alpha, max_segments=max_segments)
+    if error_rate == "family_wise":
+        found = scan.run(alpha=alpha, max_segments=max_segments)
+    else:
+        found = scan.discoveries(alpha=alpha, max_segments=max_segments)
     factor = (2.0 - noise.shift) / (2.0 + noise.shift)
     table = _Amounts(
         codes, np.asarray(observed, float), np.asarray(expected, float) * factor, used, noise.sd
@@ -295,6 +301,7 @@ class _Found:
     codes: tuple[int, ...]
     leaves: Integers
     log_evalue: float
+    qvalue: float
     log_weight: float
     alternatives: tuple[Alternative, ...]
 
@@ -380,12 +387,29 @@ class _EvidenceScan:
                     segment,
                     leaves,
                     float(self.log_evalue[group]),
+                    float(min(1.0, np.exp(-score[group]))),
                     float(self.log_weight[group]),
                     ties,
                 )
             )
-            self._remove(leaves)
+            self._shift(leaves, out=True)
         return found
+
+    def discoveries(self, *, alpha: float, max_segments: int) -> list[_Found]:
+        """Segments whose expected share of false names is `alpha`; leaves of all others are put back.
+
+        References
+        ----------
+        Wang & Ramdas (2022), JRSS B 84, 822-852, sec. 4.
+        """
+        found = self.run(alpha=min(alpha * max_segments, MOST_GENEROUS), max_segments=max_segments)
+        qvalues = e_benjamini_hochberg(
+            [one.log_evalue for one in found], log_shares=[-one.log_weight for one in found]
+        )
+        for one in compress(found, qvalues > alpha):
+            self._shift(one.leaves, out=False)
+        named = zip(found, qvalues.tolist(), strict=True)
+        return [replace(one, qvalue=q) for one, q in named if q <= alpha]
 
     def _narrow(self, group: int) -> int:
         """Step down to a child while, along one dimension, other children speak against the parent.
@@ -449,21 +473,22 @@ class _EvidenceScan:
                 ties.append(Alternative(codes, float(gap[other]), same))
         return tuple(sorted(ties, key=lambda tie: tie.log_likelihood_gap)[:10])
 
-    def _remove(self, leaves: Integers) -> None:
-        """Subtract leaves from every group that holds them; a group without leaves is exactly empty.
+    def _shift(self, leaves: Integers, *, out: bool) -> None:
+        """Take leaves out of every group that holds them, or put them back; without any it is exactly empty.
 
         Added up in double precision: the rounding of thousands of leaves in single precision comes to nats.
         """
-        codes, gone = self.lattice.codes[leaves], self.evidence[leaves].astype(float)
+        sign = 1.0 if out else -1.0
+        codes, moved = self.lattice.codes[leaves], sign * self.evidence[leaves].astype(float)
         for cuboid in self.lattice.cuboids:
             key = cuboid.key_of(codes)
             keys, local, count = np.unique(key, return_inverse=True, return_counts=True)
             groups = cuboid.start + np.searchsorted(cuboid.keys, keys)
-            self.n_leaves[groups] -= count
-            left = self.sums[groups] - _sum_by_group(local, gone, len(keys))
+            self.n_leaves[groups] -= sign * count
+            left = self.sums[groups] - _sum_by_group(local, moved, len(keys))
             self.sums[groups] = np.where(self.n_leaves[groups, None] > 0, left, 0.0)
             self.log_evalue[groups] = _log_mean_exp(self.sums[groups], self.log_weight[groups])
-        self.alive[leaves] = False
+        self.alive[leaves] = not out
 
 
 def _sum_by_group(group: Integers, rows: Real, n_groups: int) -> Real:
@@ -506,7 +531,7 @@ def _describe(
         ratio_upper=ratio + width,
         log_evalue=found.log_evalue,
         pvalue=float(min(1.0, np.exp(-found.log_evalue))),
-        qvalue=float(min(1.0, np.exp(found.log_weight - found.log_evalue))),
+        qvalue=found.qvalue,
         n_leaves=len(leaves),
         rate_effect=np.nan,
         mix_effect=np.nan,

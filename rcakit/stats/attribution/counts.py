@@ -19,7 +19,7 @@ from rcakit.stats.attribution.leaves import (
     leaf_baseline,
     row_scale,
 )
-from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
+from rcakit.stats.attribution.outcome import Attribution, ErrorRate, Segment, Verdict
 from rcakit.stats.attribution.steadiness import last_days, steady_days, without_bursts
 from rcakit.stats.attribution.totals import TotalForecast, forecast_of
 
@@ -47,6 +47,7 @@ def attribute_counts(
     max_depth: int = 3,
     max_segments: int = 20,
     alpha: float = 0.01,
+    error_rate: ErrorRate = "family_wise",
     confidence_level: float = 0.95,
     hierarchy: Sequence[search.Nesting] = (),
     families: Sequence[int] | None = None,
@@ -70,6 +71,8 @@ def attribute_counts(
         The search stops here even if more is significant; a note says so.
     alpha
         Probability of naming anything, a segment or a broad change, when nothing happened.
+    error_rate
+        `false_discovery`: `alpha` bounds the expected share of named segments that did not move apart.
     confidence_level
         Of all intervals.
     hierarchy
@@ -123,6 +126,7 @@ def attribute_counts(
         weights,
         baseline.total,
         alpha=alpha,
+        error_rate=error_rate,
         max_segments=max_segments,
         confidence_level=confidence_level,
         hierarchy=hierarchy,
@@ -157,6 +161,7 @@ def attribute_forecast_counts(
     max_depth: int = 3,
     max_segments: int = 20,
     alpha: float = 0.01,
+    error_rate: ErrorRate = "family_wise",
     confidence_level: float = 0.95,
     hierarchy: Sequence[search.Nesting] = (),
     families: Sequence[int] | None = None,
@@ -171,7 +176,7 @@ def attribute_forecast_counts(
         Forecast count per leaf, shape (n_leaves,), non-negative.
     forecast_sd
         Relative standard deviation of the forecast of the total; it cannot be learnt without a history.
-    max_depth, max_segments, alpha, confidence_level, hierarchy, families
+    max_depth, max_segments, alpha, error_rate, confidence_level, hierarchy, families
         As in `attribute_counts`.
 
     Notes
@@ -217,6 +222,7 @@ def attribute_forecast_counts(
         weights,
         total,
         alpha=alpha,
+        error_rate=error_rate,
         max_segments=max_segments,
         confidence_level=confidence_level,
         hierarchy=hierarchy,
@@ -233,6 +239,7 @@ def _attribute(
     total: TotalForecast,
     *,
     alpha: float,
+    error_rate: ErrorRate,
     max_segments: int,
     confidence_level: float,
     hierarchy: Sequence[search.Nesting] = (),
@@ -240,20 +247,22 @@ def _attribute(
 ) -> Attribution:
     """Search, describe, conclude."""
     log_weight, n_candidates = weights
-    level = alpha * _SHARE_OF_ALPHA_FOR_SEGMENTS
+    level = alpha * (_SHARE_OF_ALPHA_FOR_SEGMENTS if error_rate == "family_wise" else 1.0)
     finder = search.Search(
         lattice,
         columns,
         model=search.CountModel(noise),
         log_weight=log_weight,
         alpha=level,
+        max_segments=max_segments,
+        error_rate=error_rate,
         hierarchy=hierarchy,
     )
     leads = search.leads(lattice, search.distance_from_past(lattice.sums, noise) - log_weight)
-    finder.run(max_segments=max_segments)
+    finder.run()
     whole = total.pvalue(float(columns[search.OBSERVED].sum()))
     if not finder.found and whole <= alpha * _SHARE_OF_ALPHA_FOR_TOTAL:
-        _take_suspect(finder, total, max_segments=max_segments)
+        _take_suspect(finder, total)
     segments = _describe_all(finder, noise, history, confidence_level)
     conclusion = _conclude(
         finder, noise, segments, total, n_candidates, alpha, confidence_level, max_segments
@@ -263,7 +272,7 @@ def _attribute(
     )
 
 
-def _take_suspect(finder: search.Search, total: TotalForecast, *, max_segments: int) -> None:
+def _take_suspect(finder: search.Search, total: TotalForecast) -> None:
     """Where the total changed for sure, ask once more whether one segment did it, at a lower hurdle.
 
     The change itself is significant at its own share of alpha, so a quiet table still names nothing more
@@ -274,7 +283,7 @@ def _take_suspect(finder: search.Search, total: TotalForecast, *, max_segments: 
         return 0.5 * float(special.ndtri(0.5 * max(total.pvalue(factor * total.mean), 1e-300))) ** 2
 
     if finder.suspect(shift_of_rest, margin=_MARGIN_OVER_SHIFT):
-        finder.run(max_segments=max_segments)
+        finder.run()
 
 
 def _noise(lattice: Lattice, dispersion: Dispersion, baseline: LeafBaseline) -> search.Noise:
@@ -317,7 +326,7 @@ def _describe_all(
     order = sorted(map(described, list(finder.found)), key=lambda segment: -segment.log_evalue)
     if finder.deal_leaves([segment.codes for segment in order]):
         order = [described(found) for found in list(finder.found)]
-    return tuple(order)
+    return finder.with_qvalues(order)
 
 
 def _describe_one(
@@ -344,7 +353,7 @@ def _describe_one(
     log_weight = float(finder.log_weight[group])
     inner, outer = evidence.widths_after_selection(
         log_qvalue - log_weight,
-        np.log(finder.alpha) - log_weight,
+        finder.log_hurdle - log_weight,
         confidence_level=confidence_level,
         spread=float(np.sqrt(variance / usual)),
         degrees_of_freedom=known,

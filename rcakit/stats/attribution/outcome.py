@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+ErrorRate = Literal["family_wise", "false_discovery"]
 Verdict = Literal["localised", "broad", "mix", "no_evidence"]
 
 

@@ -11,7 +11,7 @@ from rcakit.stats.attribution import evidence, precision, search
 from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.lattice import Lattice
 from rcakit.stats.attribution.leaves import extra_variation
-from rcakit.stats.attribution.outcome import Attribution, Segment, Verdict
+from rcakit.stats.attribution.outcome import Attribution, ErrorRate, Segment, Verdict
 from rcakit.stats.attribution.sums import sum_by
 from rcakit.stats.attribution.totals import autocorrelation_factor
 from rcakit.stats.decomposition import Kitagawa, kitagawa, simpson_alarm
@@ -543,6 +543,7 @@ def attribute_ratios(
     max_depth: int = 3,
     max_segments: int = 20,
     alpha: float = 0.01,
+    error_rate: ErrorRate = "family_wise",
     confidence_level: float = 0.95,
     hierarchy: Sequence[search.Nesting] = (),
     families: Sequence[int] | None = None,
@@ -557,7 +558,7 @@ def attribute_ratios(
         Events and numbers at risk per leaf over the period, shape (n_leaves,), events at most the latter.
     history
         Daily events and numbers at risk per leaf before the period (`value`, `denominator`).
-    max_depth, max_segments, alpha, confidence_level
+    max_depth, max_segments, alpha, error_rate, confidence_level
         As in `counts.attribute_counts`.
     hierarchy
         Dimensions whose values lie inside those of another; the outer value is named when the rest of it
@@ -601,13 +602,15 @@ def attribute_ratios(
         columns,
         model=model,
         log_weight=log_weight,
-        alpha=alpha * _SHARE_OF_ALPHA_FOR_SEGMENTS,
+        alpha=alpha * (_SHARE_OF_ALPHA_FOR_SEGMENTS if error_rate == "family_wise" else 1.0),
+        # Without a single event in the baseline no segment differs from another in what is usual.
+        max_segments=max_segments if past_events.any() else 0,
+        error_rate=error_rate,
         hierarchy=hierarchy,
         fit=LeafFit(leaves, rates, noise.correlation),
     )
     leads = search.leads(lattice, _distance_from_past(lattice.sums) - log_weight)
-    # Without a single event in the baseline no segment differs from another in what is usual.
-    finder.run(max_segments=max_segments if past_events.any() else 0)
+    finder.run()
     parts = kitagawa(events, at_risk, past_events, past_at_risk, fallback_rate=rates)
     past = _Past(history, rates)
     segments = _describe_all(finder, leaves, noise, parts, past, confidence_level)
@@ -682,7 +685,7 @@ def _describe_all(
             )
         )
         finder.put_back(found)
-    return tuple(sorted(described, key=lambda segment: -segment.log_evalue))
+    return finder.with_qvalues(sorted(described, key=lambda segment: -segment.log_evalue))
 
 
 def _describe_one(
@@ -713,7 +716,7 @@ def _describe_one(
     log_qvalue, log_weight = float(evaluation.log_qvalue[group]), float(finder.log_weight[group])
     inner, outer = evidence.widths_after_selection(
         log_qvalue - log_weight,
-        np.log(finder.alpha) - log_weight,
+        finder.log_hurdle - log_weight,
         confidence_level=confidence_level,
         spread=float(np.sqrt(inflation / modelled)),
     )

@@ -5,7 +5,7 @@ rise is not taken for many causes. The search is greedy; a found segment's leave
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +14,8 @@ from scipy import special
 
 from rcakit.stats.attribution import evidence
 from rcakit.stats.attribution.lattice import ANY, Lattice, members
-from rcakit.stats.attribution.outcome import Alternative
+from rcakit.stats.attribution.outcome import Alternative, ErrorRate, Segment
+from rcakit.stats.multiplicity import benjamini_hochberg
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -34,6 +35,7 @@ _NATS_PER_ATTRIBUTE = 1.0
 _AGREE = (
     0.1  # log scale; an outside whose factor differs more from the robust one holds other causes
 )
+MOST_GENEROUS = 0.5  # a hurdle that chance alone passes in at most every other table
 _REST_LIKE_PARENT = (
     3.0  # nats for "the rest of the parent moved too" before the parent is preferred
 )
@@ -387,7 +389,12 @@ class Search:
     log_weight
         From `candidate_weights`.
     alpha
-        Family-wise error rate.
+        Error rate.
+    max_segments
+        The search stops here even if more is significant.
+    error_rate
+        Which one: the chance of naming anything that did not move, or the expected share of such names
+        among all names, which finds more where many segments moved.
     hierarchy
         Dimensions whose values lie inside those of another.
     fit
@@ -399,11 +406,14 @@ class Search:
         "alive",
         "alpha",
         "columns",
+        "error_rate",
         "fit",
         "found",
         "hierarchy",
         "lattice",
+        "log_hurdle",
         "log_weight",
+        "max_segments",
         "model",
         "totals",
         "untouched",
@@ -417,20 +427,25 @@ class Search:
         model: Model,
         log_weight: Floats,
         alpha: float,
+        max_segments: int = 20,
+        error_rate: ErrorRate = "family_wise",
         hierarchy: Sequence["Nesting"] = (),
         fit: Callable[[Integers, float], float] | None = None,
     ) -> None:
         self.lattice, self.columns, self.model = lattice, columns, model
-        self.log_weight, self.alpha, self.hierarchy = log_weight, alpha, hierarchy
-        self.fit = fit
+        self.log_weight, self.hierarchy, self.fit = log_weight, hierarchy, fit
+        self.alpha, self.max_segments, self.error_rate = alpha, max_segments, error_rate
+        self.log_hurdle = float(np.log(alpha))
         self.alive = np.ones(columns.shape[1], bool)
         self.totals = columns.sum(axis=1)
         self.found: list[Found] = []
         self.untouched: Evaluation | None = None
 
-    def run(self, *, max_segments: int) -> None:
+    def run(self) -> None:
         """Take out the best segment until none is significant, then revise each given the others."""
-        while len(self.found) < max_segments:
+        if self.error_rate == "false_discovery":
+            self.log_hurdle = np.log(min(self._level(self.max_segments), MOST_GENEROUS))
+        while len(self.found) < self.max_segments:
             chosen = self.best()
             if chosen is None:
                 break
@@ -439,6 +454,41 @@ class Search:
             if len(self.found) < 2 or not self.revise():
                 break
         self.merge_nested()
+        if self.error_rate == "false_discovery":
+            self._keep_discoveries()
+
+    def _keep_discoveries(self) -> None:
+        """Give back the weakest segment until the evidence suffices for as many segments as are left."""
+        while self.found:
+            self.log_hurdle = np.log(self._level(len(self.found)))
+            log_qvalues = {found: self._log_qvalue(found) for found in list(self.found)}
+            weakest = max(log_qvalues, key=log_qvalues.__getitem__)
+            if log_qvalues[weakest] <= self.log_hurdle:
+                break
+            self.restore(weakest)
+
+    def _level(self, n_found: int) -> float:
+        """Adjusted p-value that each of so many segments must reach for a false discovery rate of alpha.
+
+        Notes
+        -----
+        An adjusted p-value in the k-th step of `alpha / harmonic(n)`, n names at most, counts as an e-value
+        of 1 / (k alpha), all candidates paid for: it has mean one where nothing happened. Any set whose k
+        e-values reach 1 / (k alpha) then has that rate, under any dependence between candidates.
+
+        References
+        ----------
+        Wang & Ramdas (2022), JRSS B 84, 822-852, sec. 4 (e-values); Blanchard & Roquain (2008), Electron. J.
+        Statist. 2, 963-992, prop. 3.8 (the same steps as a shape function).
+        """
+        return self.alpha * max(n_found, 1) / _harmonic(max(self.max_segments, 1))
+
+    def _log_qvalue(self, found: Found) -> float:
+        """Log of the adjusted p-value of a found segment, the other segments being gone."""
+        self.restore(found)
+        log_qvalue = float(self.evaluate().log_qvalue[self.lattice.group(found.codes)])
+        self.put_back(found)
+        return log_qvalue
 
     def merge_nested(self) -> None:
         """Where a segment and the rest of its parent both moved the same way, name the parent alone."""
@@ -472,7 +522,7 @@ class Search:
         taken = [self.lattice.group(found.codes) for found in self.found]
         if taken:  # what is left of a found segment is not a second finding
             evaluation.log_qvalue[taken] = 0.0
-        significant = np.flatnonzero(evaluation.log_qvalue <= np.log(self.alpha))
+        significant = np.flatnonzero(evaluation.log_qvalue <= self.log_hurdle)
         if len(significant) == 0:
             return None
         return self.widen(evaluation, self._best_fit(evaluation, significant))
@@ -585,7 +635,7 @@ class Search:
     def _is_as_sure(self, evaluation: Evaluation, group: int, parent: tuple[int, ...]) -> bool:
         """Whether a parent is significant itself, or no less so than the child."""
         wider = evaluation.log_qvalue[self.lattice.group(parent)]
-        return bool(wider <= max(np.log(self.alpha), float(evaluation.log_qvalue[group])))
+        return bool(wider <= max(self.log_hurdle, float(evaluation.log_qvalue[group])))
 
     def _gain_of_rest(self, group: int, parent: tuple[int, ...], evaluation: Evaluation) -> float:
         """Nats by which the rest of a parent fits the child's effect better than no change."""
@@ -599,6 +649,14 @@ class Search:
             shorter = self.log_weight[group] - self.log_weight[self.lattice.group(parent)]
             return np.inf if taken + max(0.0, float(shorter)) >= 0.0 else -np.inf
         return self.model.gain_of_rest(child, rest, evaluation, group) + taken
+
+    def with_qvalues(self, segments: Sequence[Segment]) -> tuple[Segment, ...]:
+        """Named segments with the smallest rate, of the kind that is controlled, at which each is named."""
+        if self.error_rate == "family_wise" or not segments:
+            return tuple(segments)
+        penalty = _harmonic(self.max_segments) / len(segments)
+        qvalues = benjamini_hochberg([segment.qvalue * penalty for segment in segments])
+        return tuple(map(lambda one, q: replace(one, qvalue=float(q)), segments, qvalues))
 
     def remove(self, segment: Sequence[int]) -> None:
         """Take the remaining leaves of a segment out of the lattice."""
@@ -649,6 +707,11 @@ class Search:
             self.found.insert(position, self.found.pop())
             changed |= again != found.codes
         return changed
+
+
+def _harmonic(n: int) -> float:
+    """Sum of 1 / k for k from 1 to n."""
+    return float((1.0 / np.arange(1, n + 1)).sum())
 
 
 def _contains(outer: Sequence[int], inner: Sequence[int]) -> bool:

@@ -73,3 +73,14 @@ def test_huge_fault_is_named_once():
     case = amount_instance("S", 20_007)
     result = attribute_amounts(case.codes, case.sizes, case.observed, case.expected, max_depth=5)
     assert sorted(s.codes for s in result.segments) == sorted(case.causes)
+
+
+def test_discoveries_come_out_exactly(traffic):
+    """Faults named under a false discovery rate; what was looked at and dropped is back in the rest."""
+    planted = [(2, -1, -1), (-1, 3, 4), (1, 2, 3)]
+    table = traffic(planted)
+    result = attribute_amounts(*table, error_rate="false_discovery", alpha=0.05)
+    assert {s.codes for s in result.segments} == set(planted)
+    assert all(s.qvalue <= 0.05 for s in result.segments)
+    quiet = attribute_amounts(*traffic(), error_rate="false_discovery", alpha=0.3)
+    assert quiet.shared_factor == pytest.approx(attribute_amounts(*traffic()).shared_factor)

@@ -154,3 +154,25 @@ def test_overlap_decides_the_name(reports, first, name):
     )
     result = attribute_counts(codes[half], (2, 5, 6), observed, history=history)
     assert {segment.codes for segment in result.segments} == {(0, -1, -1), name}
+
+
+def test_discoveries_are_many_and_true(reports):
+    """Under a false discovery rate weak causes beside strong ones are named, with q-values below it."""
+    codes, sizes, observed, history = reports((1, -1, -1), 3.0, mean=20.0)
+    planted = [(0, 1, 2), (2, 3, 0), (0, 0, 4)]
+    for segment in planted:
+        observed = np.where((codes == segment).all(axis=1), np.round(3.3 * observed), observed)
+    strict, broad = (
+        attribute_counts(codes, sizes, observed, history=history, error_rate=rate, alpha=alpha)
+        for rate, alpha in (("family_wise", 0.01), ("false_discovery", 0.1))
+    )
+    named = {s.codes for s in broad.segments}
+    assert {s.codes for s in strict.segments} < named <= {(1, -1, -1), *planted}
+    assert all(s.qvalue <= 0.1 for s in broad.segments)
+
+
+def test_quiet_period_has_no_discovery(reports):
+    """Nothing happened: a false discovery rate names nothing either."""
+    table = reports()
+    result = attribute_counts(*table[:3], history=table[3], error_rate="false_discovery")
+    assert result.segments == ()

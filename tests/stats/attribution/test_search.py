@@ -31,3 +31,13 @@ def test_large_segments_pay_less(lattice):
     small = lattice.group((1, 7))
     assert weight[large] < np.log(2 * 2 * 1 * 4)
     assert weight[small] < np.log(2 * 2 * 1 * 120 * 2)
+
+
+def test_steps_are_evalues():
+    """What an adjusted p-value is worth, 1 / (k alpha) in its k-th step, has mean one under no change."""
+    finder = search.Search.__new__(search.Search)
+    finder.alpha, finder.max_segments = 0.05, 20
+    steps = np.array([finder._level(k) for k in range(21)])
+    steps[0] = 0.0
+    worth = 1.0 / (0.05 * np.arange(1, 21))
+    assert (np.diff(steps) * worth).sum() == pytest.approx(1.0)
