@@ -51,11 +51,10 @@ def negative_binomial_log_tail(observed: Floats, mean: Floats, size: Floats) -> 
     observed, mean, size = np.broadcast_arrays(observed, mean, size)
     share = mean / (mean + size)
     above = observed > mean
-    tail = np.where(
-        above,
-        special.betainc(np.maximum(observed, 1e-12), size, share),
-        special.betaincc(observed + 1.0, size, share),
-    )
+    tail = np.empty(len(observed))
+    tail[above] = special.betainc(np.maximum(observed[above], 1e-12), size[above], share[above])
+    below = ~above
+    tail[below] = special.betaincc(observed[below] + 1.0, size[below], share[below])
     bound = -negative_binomial_llr(observed, mean, size)
     safe = tail > 1e-290
     return np.where(safe, np.minimum(np.log(np.where(safe, tail, 1.0)), 0.0), bound)

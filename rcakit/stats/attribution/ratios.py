@@ -315,9 +315,9 @@ def binomial_log_tail(events: Floats, at_risk: Floats, rate: Floats) -> Floats:
     """
     missed = np.maximum(at_risk - events, 0.0)
     above = events > at_risk * rate
-    upper = special.betainc(np.maximum(events, 1e-9), missed + 1.0, rate)
-    lower = special.betainc(np.maximum(missed, 1e-9), events + 1.0, 1.0 - rate)
-    tail = np.where(above, upper, lower)
+    inside = np.where(above, events, missed)
+    share = np.where(above, rate, 1.0 - rate)
+    tail = special.betainc(np.maximum(inside, 1e-9), at_risk - inside + 1.0, share)
     bound = -binomial_llr(events, at_risk, rate)
     safe = tail > 1e-290
     return np.where(safe, np.minimum(np.log(np.where(safe, tail, 1.0)), 0.0), bound)
