@@ -22,6 +22,10 @@ __all__ = ["LeafTable", "Span", "is_same", "leaf_table"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_TWO_ROWS = 0.01  # of the cells of counts may hold more than one row
+_SHARE_WITH_GAPS = 0.9  # of days with rows; in leaves seen more often, days without say little
+_LARGEST_CLUMP = 3.0  # events that come together; what brings more is an amount
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -191,8 +195,8 @@ def leaf_table(
     seen = table["period_start"].to_numpy().astype("datetime64[D]")
     occasion = np.searchsorted(due, seen)
     squares = None
-    n_cells = n_leaves * len(due)
-    if value and not _is_counted(table["n_rows"].to_numpy()[before], amount[before], n_cells):
+    n_rows = table["n_rows"].to_numpy()[before]
+    if value and not _is_counted(n_rows, amount[before], leaf[before], n_leaves, len(due)):
         squares = table[f"{value}__squared"].to_numpy()[before]
     history = History(
         leaf=leaf[before],
@@ -219,14 +223,24 @@ def leaf_table(
     )
 
 
-def _is_counted(n_rows: Integers, amount: Floats, n_cells: int) -> bool:
-    """Tell whether rows hold counts made beforehand: whole numbers, one row in most cells.
+def _is_counted(
+    n_rows: Integers, amount: Floats, leaf: Integers, n_leaves: int, n_days: int
+) -> bool:
+    """Tell whether rows hold counts made beforehand: whole numbers, one row a cell, few in rare leaves.
 
     Then the size of a row says nothing about how events come; otherwise each row is one event that
-    brings its value, which is far noisier.
+    brings its value, which is far noisier. Cells that are mostly filled were made beforehand. Of others
+    the days without any row tell: where a share p of a leaf's days has rows, counts come to about
+    -log(1 - p) a day, amounts to far more.
     """
-    is_whole = bool((amount == np.round(amount)).all())
-    return is_whole and len(n_rows) >= 0.5 * n_cells and bool((n_rows <= 1).all())
+    if (amount != np.round(amount)).any() or (n_rows > 1).mean() > _TWO_ROWS:
+        return False
+    n_seen = np.bincount(leaf, minlength=n_leaves)
+    has_gaps = (n_seen > 0) & (n_seen < _SHARE_WITH_GAPS * n_days)
+    if len(n_rows) >= 0.5 * n_leaves * n_days or not has_gaps.any():
+        return True
+    events = -np.log1p(-n_seen[has_gaps] / n_days) * n_days
+    return bool(np.median(_sum(leaf, amount, n_leaves)[has_gaps] / events) <= _LARGEST_CLUMP)
 
 
 def _encode_all(

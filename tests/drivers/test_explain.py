@@ -203,3 +203,23 @@ def test_false_discoveries_are_owned():
     assert result.to_records()[0]["qvalue"] <= 0.05
     with pytest.raises(ParameterError, match="error_rate"):
         _explain(table, error_rate="fdr")
+
+
+@pytest.mark.parametrize("mean", [0.4, 6.0])
+def test_counts_made_beforehand_are_counts(mean):
+    """Rows that hold counts say the same as one row per event, also where most cells are empty."""
+    events = _events(times=4.0, where={"place": "b"}, mean=mean, places="abcdefghijkl")
+    counted = events.group_by("at", *NAMES).agg(pl.len().cast(pl.Int64).alias("n"))
+    one_by_one, at_once = _explain(events), _explain(counted, value="n")
+    assert at_once.segments == one_by_one.segments == ({"place": "b"},)
+    ours, theirs = at_once.to_records()[0], one_by_one.to_records()[0]
+    for name in ("effect", "effect_ci_lower", "effect_ci_upper", "qvalue"):
+        assert ours[name] == pytest.approx(theirs[name])
+
+
+def test_whole_amounts_are_no_counts():
+    """Rare rows of whole dollars are one event each, however large."""
+    rng = np.random.default_rng(0)
+    events = _events(mean=0.05, places="abcdefghijkl").unique(subset=["at", *NAMES])
+    table = events.with_columns(amount=pl.Series(rng.integers(20, 90, events.height)))
+    assert _explain(table, value="amount").leaves.history.sum_squares is not None
