@@ -497,7 +497,9 @@ def _attribute(
     if leaves.history is None:
         return counts.attribute_forecast_counts(codes, sizes, observed, leaves.usual, **options)
     if leaves.denominator is None:
-        return counts.attribute_counts(codes, sizes, observed, history=leaves.history, **options)
+        return counts.attribute_counts(
+            codes, sizes, observed, history=leaves.history, squares=leaves.squares, **options
+        )
     return ratios.attribute_ratios(
         codes, sizes, observed, leaves.denominator, history=leaves.history, **options
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcakit.drivers.ordering import Cut
+from rcakit.drivers.row_sizes import row_squares
 from rcakit.errors import SchemaError
 from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.steadiness import steady_days
@@ -21,10 +22,6 @@ __all__ = ["LeafTable", "Span", "is_same", "leaf_table"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-_TWO_ROWS = 0.01  # of the cells of counts may hold more than one row
-_SHARE_WITH_GAPS = 0.9  # of days with rows; in leaves seen more often, days without say little
-_LARGEST_CLUMP = 3.0  # events that come together; what brings more is an amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +80,8 @@ class LeafTable:
         Number at risk of each entry of `daily`; None for counts.
     cuts
         Where ordered dimensions are cut in two; their codes follow those of the dimensions.
+    squares
+        Sum of the squared sizes of the period's events per leaf, shape (n_leaves,); None for counts.
     missing_share
         Share of the rows whose value, denominator or forecast is missing; they count as zero.
     """
@@ -97,6 +96,7 @@ class LeafTable:
     daily: tuple[Integers, Integers, Floats] | None = None
     daily_at_risk: Floats | None = None
     cuts: tuple[Cut, ...] = ()
+    squares: Floats | None = None
     missing_share: float = 0.0
 
     @property
@@ -195,9 +195,15 @@ def leaf_table(
     seen = table["period_start"].to_numpy().astype("datetime64[D]")
     occasion = np.searchsorted(due, seen)
     squares = None
-    n_rows = table["n_rows"].to_numpy()[before]
-    if value and not _is_counted(n_rows, amount[before], leaf[before], n_leaves, len(due)):
-        squares = table[f"{value}__squared"].to_numpy()[before]
+    if value:
+        squares = row_squares(
+            amount,
+            table[f"{value}__squared"].to_numpy(),
+            leaf=leaf,
+            n_rows=table["n_rows"].to_numpy(),
+            is_past=before,
+            n_days=len(due),
+        )
     history = History(
         leaf=leaf[before],
         day=occasion[before].astype(np.int64),
@@ -205,7 +211,7 @@ def leaf_table(
         weekday=_weekdays(due, span.every),
         period_weekday=_weekdays(due_now, span.every),
         denominator=None if below is None else below[before],
-        sum_squares=squares,
+        sum_squares=None if squares is None else squares[before],
     )
     leaf_codes = codes[first]
     n_steady = steady_days(history, codes=leaf_codes, sizes=tuple(map(len, values)))
@@ -220,27 +226,8 @@ def leaf_table(
         history,
         (leaf, day, amount),
         None if below is None else below.astype(float),
+        squares=None if squares is None else _sum(leaf[now], squares[now], n_leaves),
     )
-
-
-def _is_counted(
-    n_rows: Integers, amount: Floats, leaf: Integers, n_leaves: int, n_days: int
-) -> bool:
-    """Tell whether rows hold counts made beforehand: whole numbers, one row a cell, few in rare leaves.
-
-    Then the size of a row says nothing about how events come; otherwise each row is one event that
-    brings its value, which is far noisier. Cells that are mostly filled were made beforehand. Of others
-    the days without any row tell: where a share p of a leaf's days has rows, counts come to about
-    -log(1 - p) a day, amounts to far more.
-    """
-    if (amount != np.round(amount)).any() or (n_rows > 1).mean() > _TWO_ROWS:
-        return False
-    n_seen = np.bincount(leaf, minlength=n_leaves)
-    has_gaps = (n_seen > 0) & (n_seen < _SHARE_WITH_GAPS * n_days)
-    if len(n_rows) >= 0.5 * n_leaves * n_days or not has_gaps.any():
-        return True
-    events = -np.log1p(-n_seen[has_gaps] / n_days) * n_days
-    return bool(np.median(_sum(leaf, amount, n_leaves)[has_gaps] / events) <= _LARGEST_CLUMP)
 
 
 def _encode_all(

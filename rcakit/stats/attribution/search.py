@@ -95,15 +95,20 @@ class Evaluation:
     score: Floats
 
 
-OBSERVED, EXPECTED, WEIGHTED_OBSERVED, WEIGHTED_EXPECTED, TWICE_WEIGHTED = range(
-    5
-)  # rows of the lattice's sums
+OBSERVED, EXPECTED, WEIGHTED_OBSERVED, WEIGHTED_EXPECTED, TWICE_WEIGHTED, SQUARES = range(
+    6
+)  # rows of the lattice's sums; the last for amounts alone
 
 
 def leaf_columns(
-    observed: Floats, expected: Floats, *, base: float, leaf: Floats | float
+    observed: Floats,
+    expected: Floats,
+    *,
+    base: float,
+    leaf: Floats | float,
+    squares: Floats | None = None,
 ) -> Floats:
-    """Numbers per leaf that the search needs, shape (5, n_leaves).
+    """Numbers per leaf that the search needs, shape (5, n_leaves), or (6, n_leaves) with squares of rows.
 
     The weighted rows weight a leaf by the inverse of its variance-to-mean ratio, so that a few huge, wobbly
     leaves do not drown the rest; the weighted sum then has variance equal to its mean. The last row, the
@@ -115,7 +120,8 @@ def leaf_columns(
     """
     weight = 1.0 / (base + leaf * expected)
     weighted = weight * expected
-    return np.stack([observed, expected, weight * observed, weighted, base * weight * weighted])
+    rows = [observed, expected, weight * observed, weighted, base * weight * weighted]
+    return np.stack(rows if squares is None else [*rows, weight**2 * squares])
 
 
 def evaluate(sums: Floats, totals: Floats, log_weight: Floats, *, noise: Noise) -> Evaluation:
@@ -154,6 +160,7 @@ def evaluate(sums: Floats, totals: Floats, log_weight: Floats, *, noise: Noise) 
     variance, scale = _variance_and_scale(sums, totals, factor, noise, near)
     is_far = (seen[near] - mean[near]) ** 2 > _SCREEN * variance
     alive, variance, scale = near[is_far], variance[is_far], scale[is_far]
+    scale = np.maximum(scale, _own_scale(sums[:, alive], mean[alive]))
     size = np.full(len(mean), np.inf)
     size[alive] = evidence.negative_binomial_size(mean[alive] / scale, variance / scale**2)
     log_qvalue, llr = np.zeros(len(mean)), np.zeros(len(mean))
@@ -277,6 +284,23 @@ def _variance_and_scale(
     drift = noise.segment[groups] / np.maximum(1.0 - share, 1e-6) ** 2
     variance = own + mean**2 * (1.0 / np.maximum(factor * outside, 1e-12) + drift)
     return variance * (1.0 + noise.history_ratio), np.clip(twice / expected, 1e-3, 1.0)
+
+
+def _own_scale(sums: Floats, mean: Floats) -> Floats:
+    """Sum of squares over sum of the weighted rows of groups that rose; zero for counts and for falls.
+
+    A sum divided by it counts as many equal rows as could have made it, so a segment with one huge row holds
+    one event, however heavy the tail of rows is.
+
+    References
+    ----------
+    Kish (1965), Survey Sampling, sec. 11.7 (effective number); de la Pena, Lai & Shao (2009), Self-Normalized
+    Processes, ch. 2 (tails without moments).
+    """
+    if len(sums) <= SQUARES:
+        return np.zeros(len(mean))
+    seen = sums[WEIGHTED_OBSERVED]
+    return np.where(seen > mean, sums[SQUARES] / np.maximum(seen, 1e-300), 0.0)
 
 
 def candidate_weights(
