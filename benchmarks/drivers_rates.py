@@ -48,8 +48,7 @@ def measure(family: str, seeds: range) -> dict[str, object]:
         "verdict right": share(score.verdicts, score.n),
         "verdict right z>=5": share(sum(score.strong_verdicts), len(score.strong_verdicts)),
         "F1 z>=5": f1(score.strong_hits, score.false, score.strong_missed),
-        "FDR": f"{np.mean(score.false_shares):.3f}",
-        "FDR elsewhere": f"{np.mean(score.elsewhere):.3f}",
+        **score.false_discoveries(),
         "named/planted z>=5": share(
             score.strong_hits + score.false, score.strong_hits + score.strong_missed
         ),

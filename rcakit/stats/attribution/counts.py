@@ -376,7 +376,7 @@ def _describe_one(
         for v in (variance, usual)
     )
     expected = mean * raw / (raw + noise.prior_mean)
-    log_qvalue = float(evaluation.log_qvalue[group])
+    log_qvalue = finder.log_qvalue_around(evaluation, group)
     log_weight = float(finder.log_weight[group])
     inner, outer = evidence.widths_after_selection(
         log_qvalue - log_weight,

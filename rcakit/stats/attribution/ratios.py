@@ -119,6 +119,10 @@ class RateModel:
     segment: Floats
     values: tuple[slice, ...]
 
+    def moved(self, sums: Floats) -> tuple[Floats, Floats]:
+        """Weighted sums: seen, and expected but for a factor."""
+        return sums[EVENTS], _level(sums) * sums[REFERENCE]
+
     @property
     def expected_row(self) -> int:
         """Row of the sums that holds what was expected."""
@@ -713,7 +717,8 @@ def _describe_one(
     modelled = within + around * mean / (1.0 - rate)
     within, around = _checked(finder, noise, past, group, found, factor, rate, (within, around))
     inflation = within + around * mean / (1.0 - rate)
-    log_qvalue, log_weight = float(evaluation.log_qvalue[group]), float(finder.log_weight[group])
+    log_qvalue = finder.log_qvalue_around(evaluation, group)
+    log_weight = float(finder.log_weight[group])
     inner, outer = evidence.widths_after_selection(
         log_qvalue - log_weight,
         finder.log_hurdle - log_weight,

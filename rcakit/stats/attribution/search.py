@@ -4,6 +4,7 @@ Each segment is tested against everything outside it, so a factor that all leave
 rise is not taken for many causes. The search is greedy; a found segment's leaves leave the lattice exactly.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -15,6 +16,7 @@ from scipy import special
 from rcakit.stats.attribution import evidence
 from rcakit.stats.attribution.lattice import ANY, Lattice, members
 from rcakit.stats.attribution.outcome import Alternative, ErrorRate, Segment
+from rcakit.stats.attribution.sums import sum_by
 from rcakit.stats.multiplicity import benjamini_hochberg
 
 Floats = NDArray[np.float64]
@@ -31,6 +33,7 @@ _CONTENDERS = 16  # best segments by sums that are compared leaf by leaf
 _CONTENDERS_WITHIN = (
     0.3  # share of the best score by which sums of unlike leaves may misjudge a rival
 )
+_RIVALS = 4  # tried in the place of a found segment whose leaves did not move alike
 _NATS_PER_ATTRIBUTE = 1.0
 _AGREE = (
     0.1  # log scale; an outside whose factor differs more from the robust one holds other causes
@@ -185,6 +188,10 @@ class CountModel:
     """
 
     noise: Noise
+
+    def moved(self, sums: Floats) -> tuple[Floats, Floats]:
+        """Weighted sums: seen, and expected but for a factor."""
+        return sums[WEIGHTED_OBSERVED], sums[WEIGHTED_EXPECTED]
 
     @property
     def expected_row(self) -> int:
@@ -378,6 +385,10 @@ class Found:
 class Model(Protocol):
     """What the search must be able to ask about groups."""
 
+    def moved(self, sums: Floats) -> tuple[Floats, Floats]:
+        """Weighted sums: seen, and expected but for a factor."""
+        ...
+
     @property
     def expected_row(self) -> int:
         """Row of the sums that holds what was expected."""
@@ -474,6 +485,8 @@ class Search:
             if chosen is None:
                 break
             self.remove(chosen)
+        for found in list(self.found):
+            self.divide(found)
         for _ in range(_SWEEPS):
             if len(self.found) < 2 or not self.revise():
                 break
@@ -510,7 +523,7 @@ class Search:
     def _log_qvalue(self, found: Found) -> float:
         """Log of the adjusted p-value of a found segment, the other segments being gone."""
         self.restore(found)
-        log_qvalue = float(self.evaluate().log_qvalue[self.lattice.group(found.codes)])
+        log_qvalue = self.log_qvalue_around(self.evaluate(), self.lattice.group(found.codes))
         self.put_back(found)
         return log_qvalue
 
@@ -545,26 +558,159 @@ class Search:
         evaluation = self.evaluate()
         taken = [self.lattice.group(found.codes) for found in self.found]
         if taken:  # what is left of a found segment is not a second finding
-            evaluation.log_qvalue[taken] = 0.0
+            evaluation.log_qvalue[taken], evaluation.score[taken] = 0.0, -np.inf
         significant = np.flatnonzero(evaluation.log_qvalue <= self.log_hurdle)
         if len(significant) == 0:
             return None
-        return self.widen(evaluation, self._best_fit(evaluation, significant))
+        groups = np.append(significant, self._restless(evaluation, significant)).astype(np.int64)
+        return self.widen(evaluation, self._best_fit(evaluation, groups))
+
+    def _restless(self, evaluation: Evaluation, significant: Integers) -> list[int]:
+        """A part of a significant group that fits better than any, though its past is too restless to tell.
+
+        That something happened in the whole is sure; where in it is a question of fit. A restless value moves
+        wherever it occurs, so the rest of no parent may have moved as the part did.
+        """
+        unsure = evaluation.log_qvalue > self.log_hurdle
+        better = np.flatnonzero(unsure & (evaluation.score > evaluation.score[significant].max()))
+        for group in better[np.argsort(-evaluation.score[better], kind="stable")][:_CONTENDERS]:
+            if self.log_qvalue_around(evaluation, group) <= self.log_hurdle and all(
+                self._gain_of_rest(group, parent, evaluation) < 0.0
+                for parent in parents(self.lattice.segment(group), self.hierarchy)
+            ):
+                return [int(group)]
+        return []
+
+    def log_qvalue_around(self, evaluation: Evaluation, group: int) -> float:
+        """Log of the adjusted p-value of a group, or of the surest around it where only that one is significant."""
+        own, hurdle = float(evaluation.log_qvalue[group]), self.log_hurdle
+        if own <= hurdle:
+            return own
+        segment = self.lattice.segment(group)
+        fixed = [j for j, code in enumerate(segment) if code != ANY]
+        around = [
+            self.lattice.group([code if j in kept else ANY for j, code in enumerate(segment)])
+            for n_kept in range(1, len(fixed))
+            for kept in itertools.combinations(fixed, n_kept)
+        ]
+        surest = float(evaluation.log_qvalue[around].min(initial=0.0))
+        return surest if surest <= hurdle else own
 
     def _best_fit(self, evaluation: Evaluation, groups: Integers) -> int:
-        """The group with the best score, once the few best are compared leaf by leaf.
-
-        A name costs the geometric mean of two priors: its part of the error rate, and odds of e per attribute.
-        The first alone would let a rare long name be cheaper than the short one it lies in.
-        """
+        """The group with the best score, once the few best are compared leaf by leaf."""
         order = groups[np.argsort(-evaluation.score[groups], kind="stable")][:_CONTENDERS]
         score = evaluation.score[order]
         order = order[score >= score[0] - max(NEAR_TIE, _CONTENDERS_WITHIN * score[0])]
         if len(order) < 2:
             return int(order[0])
-        fits = np.array([self._fit_of(evaluation, int(group)) for group in order])
-        length = 0.5 * (self.log_weight[order] + _NATS_PER_ATTRIBUTE * self.lattice.depth[order])
-        return int(order[np.argmax(fits - length)])
+        return int(max(order.tolist(), key=lambda group: self._worth(evaluation, group)))
+
+    def _worth(self, evaluation: Evaluation, group: int) -> float:
+        """Nats that a name explains, less its description."""
+        return self._fit_of(evaluation, group) - self._length(group)
+
+    def _length(self, group: int) -> float:
+        """Nats that the description of a name costs.
+
+        The geometric mean of two priors: the name's part of the error rate, and odds of e per attribute. The
+        first alone would let a rare long name be cheaper than the short one it lies in.
+        """
+        depth = float(self.lattice.depth[group])
+        return 0.5 * (float(self.log_weight[group]) + _NATS_PER_ATTRIBUTE * depth)
+
+    def divide(self, found: Found) -> None:
+        """Name several segments instead of a found one where they explain its leaves better.
+
+        Two causes that share a value look like one weaker cause in all of that value. So where its leaves did
+        not move alike, each of its best rivals is tried first, with what is still significant after it. Where
+        all of it moved, only not alike, one name is enough: that the rest of it stayed must be worth the
+        longer description.
+
+        References
+        ----------
+        Rissanen (1978), Automatica 14, 465-471 (shortest description: every name pays for its own).
+        """
+        child = self._uneven(found)
+        if child is None:
+            return
+        self.restore(found)
+        evaluation = self.evaluate()
+        codes, n_others = self.lattice.codes[found.leaves], len(self.found)
+        group, own = self.lattice.group(found.codes), self.columns[:, found.leaves].sum(axis=1)
+        best, names = self._worth(evaluation, group), [found.codes]
+        for rival in self._rivals(evaluation, group, found, child):
+            worth, chosen = 0.0, self.lattice.segment(rival)
+            while len(self.found) < self.max_segments:
+                worth += self._worth(self.evaluate(), self.lattice.group(chosen))
+                self.remove(chosen)
+                following = self.best()
+                if following is None or not members(codes, following).any():
+                    break
+                chosen = following
+            tried = self.found[n_others:]
+            rest = self.columns[:, found.leaves[self.alive[found.leaves]]].sum(axis=1)
+            stayed = -self.model.gain_of_rest(own, rest, evaluation, group)
+            longer = sum(self._length(self.lattice.group(part.codes)) for part in tried)
+            if worth > best and stayed > longer - self._length(group):
+                best, names = worth, [part.codes for part in tried]
+            for part in tried:
+                self.restore(part)
+        for name in names:
+            self.remove(name)
+
+    def _rivals(
+        self, evaluation: Evaluation, group: int, found: Found, child: tuple[int, ...]
+    ) -> list[int]:
+        """Significant groups to name first instead of an uneven one: its unlike part, and the best few."""
+        codes = self.lattice.codes[found.leaves]
+        order = np.argsort(-evaluation.score, kind="stable")[:_CONTENDERS].tolist()
+        dimensions = tuple(j for j, code in enumerate(child) if code != ANY)
+        known = any(cuboid.dimensions == dimensions for cuboid in self.lattice.cuboids)
+        part = [self.lattice.group(child)] if known else []
+        return [
+            rival
+            for rival in dict.fromkeys(part + order)
+            if rival != group
+            and evaluation.log_qvalue[rival] <= self.log_hurdle
+            and members(codes, self.lattice.segment(rival)).any()
+        ][:_RIVALS]
+
+    def _uneven(self, found: Found) -> tuple[int, ...] | None:
+        """The part of a segment, by one value more, that moved most unlike the rest of it.
+
+        None unless that part and one more value explain clearly more than the segment does.
+        """
+        seen, mean = self.model.moved(self.totals[:, None])
+        factor = float(seen[0] / max(mean[0], 1e-12))
+
+        def gain(sums: Floats) -> Floats:
+            seen, mean = self.model.moved(sums)
+            return weighted_llr(np.maximum(seen, 0.0), factor * mean)
+
+        def values(leaves: Integers) -> list[tuple[float, float, int, int]]:
+            """Best split of every free dimension: gain of both sides, of the value, dimension, value."""
+            own, codes = self.columns[:, leaves], self.lattice.codes[leaves]
+            best = []
+            for j in free:
+                n_values = int(codes[:, j].max()) + 1
+                sums = np.array([sum_by(codes[:, j], row, n_values) for row in own])
+                inside, rest = gain(sums), gain(own.sum(axis=1)[:, None] - sums)
+                value = int(np.argmax(inside + rest))
+                best.append((float((inside + rest)[value]), float(inside[value]), j, value))
+            return best
+
+        free = [j for j, code in enumerate(found.codes) if code == ANY]
+        if not free:
+            return None
+        whole = float(gain(self.columns[:, found.leaves].sum(axis=1)[:, None])[0])
+        _, first, dimension, value = max(values(found.leaves))
+        others = found.leaves[self.lattice.codes[found.leaves, dimension] != value]
+        if len(others) == 0:
+            return None
+        second = max(inside for _, inside, _, _ in values(others))
+        if first + second - whole < _REST_LIKE_PARENT:
+            return None
+        return tuple(value if j == dimension else code for j, code in enumerate(found.codes))
 
     def _fit_of(self, evaluation: Evaluation, group: int) -> float:
         """Nats for a group: what its leaves say, and what those say that an earlier segment holds.
@@ -717,19 +863,40 @@ class Search:
         self.totals = self.totals - columns.sum(axis=1)
         self.alive[found.leaves] = not out
 
+    def _deal_shared(self, found: Found) -> None:
+        """Give the leaves of a segment that was put back to the others that hold them too."""
+        for position, other in enumerate(self.found):
+            inside = members(self.lattice.codes[found.leaves], other.codes)
+            inside &= self.alive[found.leaves]
+            if not inside.any() or inside.all():
+                continue
+            leaves = found.leaves[inside]
+            shared = Found(other.codes, leaves, self.lattice.groups_of(leaves))
+            self._shift(shared, out=True)
+            groups = (
+                part.groups.reshape(len(self.lattice.cuboids), -1) for part in (other, shared)
+            )
+            self.found[position] = Found(
+                other.codes,
+                np.concatenate([other.leaves, leaves]),
+                np.concatenate(list(groups), axis=1).ravel(),
+            )
+
     def revise(self) -> bool:
         """Put each segment back and choose again with the others gone; say whether anything changed."""
         changed = False
-        for found in list(self.found):
-            position = self.found.index(found)
+        for codes in [found.codes for found in self.found]:
+            position = next(i for i, found in enumerate(self.found) if found.codes == codes)
+            found = self.found[position]
             self.restore(found)
+            self._deal_shared(found)
             again = self.best()
             if again is None:
                 changed = True
                 continue
             self.remove(again)
             self.found.insert(position, self.found.pop())
-            changed |= again != found.codes
+            changed |= again != codes
         return changed
 
 

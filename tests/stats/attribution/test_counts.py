@@ -176,3 +176,13 @@ def test_quiet_period_has_no_discovery(reports):
     table = reports()
     result = attribute_counts(*table[:3], history=table[3], error_rate="false_discovery")
     assert result.segments == ()
+
+
+@pytest.mark.parametrize("seed", [5, 6, 7])
+def test_two_causes_that_share_a_value_are_named_apart(reports, seed):
+    """Two parts of a value rose and the rest of it did not: the value as a whole is not the name."""
+    codes, sizes, observed, history = reports(mean=60.0)
+    risen = (codes[:, 0] == 1) & (codes[:, 1] <= 1)
+    observed[risen] = np.random.default_rng(seed).poisson(2.5 * observed[risen])
+    result = attribute_counts(codes, sizes, observed, history=history)
+    assert {segment.codes for segment in result.segments} == {(1, 0, -1), (1, 1, -1)}

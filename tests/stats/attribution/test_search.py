@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rcakit.stats.attribution import search
-from rcakit.stats.attribution.lattice import Lattice
+from rcakit.stats.attribution.lattice import Lattice, members
 
 
 @pytest.fixture
@@ -41,3 +41,54 @@ def test_steps_are_evalues():
     steps[0] = 0.0
     worth = 1.0 / (0.05 * np.arange(1, 21))
     assert (np.diff(steps) * worth).sum() == pytest.approx(1.0)
+
+
+@pytest.fixture
+def restless():
+    """Searcher of a 3 x 4 table of 200 events a leaf, whose last column's value changes by half as a habit."""
+
+    def build(segment: tuple[int, int], factor: float) -> search.Search:
+        codes = np.indices((3, 4)).reshape(2, -1).T
+        expected = np.full(len(codes), 200.0)
+        moved = members(codes, segment)
+        columns = search.leaf_columns(
+            np.where(moved, factor * expected, expected), expected, base=1.0, leaf=0.0
+        )
+        lattice = Lattice(codes, (3, 4), columns)
+        drift = [0.25 * (lattice.segment(group)[1] == 3) for group in range(len(lattice.depth))]
+        noise = search.Noise(
+            base=1.0,
+            clump=np.ones(len(drift)),
+            segment=np.array(drift),
+            history_ratio=0.0,
+            prior_mean=0.5,
+            values=lattice.values,
+        )
+        weight, _ = search.candidate_weights(lattice, lattice.sums[1], None)
+        return search.Search(
+            lattice,
+            columns,
+            model=search.CountModel(noise),
+            log_weight=weight,
+            alpha=0.005,
+            max_segments=5,
+        )
+
+    return build
+
+
+def test_part_with_a_restless_past_is_named_where_the_whole_is_sure(restless):
+    """The rise lies where the value is restless, but the value is still elsewhere: so it is local, and sure."""
+    finder = restless((1, 3), 2.5)
+    evaluation, part = finder.evaluate(), finder.lattice.group((1, 3))
+    assert evaluation.log_qvalue[part] > finder.log_hurdle
+    assert finder.log_qvalue_around(evaluation, part) <= finder.log_hurdle
+    finder.run()
+    assert [found.codes for found in finder.found] == [(1, 3)]
+
+
+def test_restless_value_that_moves_everywhere_is_no_part(restless):
+    """A restless value that moved wherever it occurs does what it always does."""
+    finder = restless((-1, 3), 1.6)
+    finder.run()
+    assert finder.found == []
