@@ -451,13 +451,20 @@ def _variance(
         factor=factor,
         seen=search.WEIGHTED_OBSERVED,
         expected=lambda sums: sums[search.WEIGHTED_EXPECTED],
+        modelled=outside,
     )
     past = precision.OwnDays()
     if history is not None:
         own_leaves = np.zeros(len(finder.alive), bool)
         own_leaves[found.leaves] = True
+        plain, scaled = finder.columns[[search.EXPECTED, search.WEIGHTED_EXPECTED]]
+        # Outside, leaves weigh as in the search: large ones that wobble say little about the shared factor.
+        weight = np.where(own_leaves, 1.0, scaled / np.maximum(plain, 1e-300))
         seen, around = precision.days_of(
-            history, own_leaves, finder.alive & ~own_leaves, history.value
+            history,
+            own_leaves,
+            finder.alive & ~own_leaves,
+            history.value * weight[history.leaf],
         )
         past = precision.own_days(
             seen,
@@ -465,11 +472,11 @@ def _variance(
             around,
             per_event=per_event,
             squared=squared,
-            scale=noise.base,
+            scale=1.0,
             weekday=history.weekday,
             n_period_days=history.n_period_days,
         )
-    variance = past.dispersion * inside + mean**2 * max(outside, clustered)
+    variance = past.dispersion * inside + mean**2 * clustered
     estimated = 1.0 + noise.history_ratio
     return usual * estimated, variance * estimated, past.degrees_of_freedom
 

@@ -101,8 +101,9 @@ def widths_after_selection(
 ) -> tuple[float, float]:
     """Standard deviations of an interval to either side of an effect that was named for being large.
 
-    What barely passed the hurdle is probably smaller than it looks. The interval is that of a normal known
-    to lie beyond the hurdle; far beyond it this is the usual interval.
+    What barely passed the hurdle may be smaller than it looks. The interval holds the effects for which the
+    observation lies in the shortest region that has 95 % of what passes the hurdle; far beyond the hurdle
+    this is the usual interval.
 
     Parameters
     ----------
@@ -120,29 +121,39 @@ def widths_after_selection(
     Returns
     -------
     tuple of float
-        Width towards no effect, never beyond no effect itself, and width away from it, never negative.
+        Width towards no effect, never beyond no effect itself, and width away from it.
+
+    Notes
+    -----
+    Of a normal cut off at the hurdle the shortest region begins at the hurdle where the effect is small, and
+    is symmetric about the effect where it is large. So the interval holds the observation itself, which one
+    with equal tails need not.
 
     References
     ----------
-    Zhong & Prentice (2008), Biostatistics 9, 621-634 (intervals given significance; here without a mix with
-    the naive one).
+    Weinstein, Fithian & Benjamini (2013), J. Amer. Statist. Assoc. 108, 165-176 (conditional intervals from
+    shortest acceptance regions).
     """
-    level = 0.5 * (1.0 - confidence_level)
-    usual = float(special.ndtri(1.0 - level))
-    seen = float(-special.ndtri_exp(min(log_tail, -1e-6))) / spread
+    miss = 1.0 - confidence_level
+    usual = float(special.ndtri(1.0 - 0.5 * miss))
+    seen = max(0.0, float(-special.ndtri_exp(min(log_tail, -1e-6))) / spread)
     hurdle = min(seen, float(-special.ndtri_exp(min(log_hurdle, -1e-6))) / spread)
 
-    def effect_with_tail(share: float) -> float:
-        low, high = -2.0, seen + usual + 1.0
-        for _ in range(50):
-            effect = 0.5 * (low + high)
-            given = special.log_ndtr(effect - seen) - special.log_ndtr(effect - hurdle)
-            low, high = (effect, high) if given < np.log(share) else (low, effect)
-        return 0.5 * (low + high)
+    def holds(effect: float) -> bool:
+        passing = float(special.log_ndtr(effect - hurdle))
+        from_hurdle = np.log(miss) + passing
+        symmetric = np.log(0.5 * (1.0 - confidence_level * np.exp(passing)))
+        return float(special.log_ndtr(-abs(effect - seen))) >= min(from_hurdle, symmetric)
 
-    inner, outer = effect_with_tail(level), effect_with_tail(1.0 - level)
-    heavier = student_quantile(1.0 - level, degrees_of_freedom) / usual
-    return min(seen, heavier * (seen - max(0.0, inner))), heavier * max(0.0, outer - seen)
+    def reach(furthest: float) -> float:
+        inside, outside = seen, furthest
+        for _ in range(50):
+            effect = 0.5 * (inside + outside)
+            inside, outside = (effect, outside) if holds(effect) else (inside, effect)
+        return abs(inside - seen)
+
+    heavier = student_quantile(1.0 - 0.5 * miss, degrees_of_freedom) / usual
+    return min(seen, heavier * reach(0.0)), heavier * reach(seen + usual)
 
 
 def student_quantile(probability: float, degrees_of_freedom: float) -> float:

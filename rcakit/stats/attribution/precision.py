@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.lattice import Lattice
@@ -23,6 +24,7 @@ _MIN_BLOCKS = 4  # fewer say nothing
 _MIN_DAYS_FOR_WEEKDAYS = 21  # three of each weekday
 _BOUND = 6.0  # standard deviations beyond which a day in the history is an incident
 _MIN_CLUSTERS = 3  # values of a dimension that can disagree
+_DISAGREE = 0.05  # level at which values are taken to disagree by more than chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ def clustered_variance(
     factor: float,
     seen: int,
     expected: Callable[[Floats], Floats],
+    modelled: float,
 ) -> float:
     """Relative variance of the factor of everything outside a segment, as its values disagree.
 
@@ -155,22 +158,26 @@ def clustered_variance(
         Row of what was observed.
     expected
         What was expected before that factor, from sums per group, shape (n_rows, n_groups).
+    modelled
+        Relative variance of the factor where nothing is hidden.
 
     Returns
     -------
     float
-        For the dimension whose values disagree most; 0 where there are fewer than three of them.
+        `modelled`, or that of the dimension whose values disagree most, where they do so by more than chance.
 
     Notes
     -----
     A cause that was not named hides in a value of some dimension and pulls the shared factor. A sum of
-    squared residuals by value is at least the square of that pull, so the interval reaches as far.
+    squared residuals by value is at least the square of that pull, so the interval reaches as far. The worst
+    of several dimensions is always too much; so each must exceed the model by a chi-square test first.
 
     References
     ----------
     Liang & Zeger (1986), Biometrika 73, 13-22, sec. 2 (variance from the residuals of whole clusters).
+    Satterthwaite (1946), Biometrics Bulletin 2, 110-114 (degrees of freedom of a sum of unlike squares).
     """
-    worst = 0.0
+    worst = modelled
     for cuboid in lattice.cuboids:
         if len(cuboid.dimensions) > 1:
             continue
@@ -184,5 +191,8 @@ def clustered_variance(
         if n_clusters < _MIN_CLUSTERS or total <= 0.0:
             continue
         squares = float(((sums[seen] - mean) ** 2).sum())
-        worst = max(worst, squares * n_clusters / (n_clusters - 1) / total**2)
+        clustered = squares * n_clusters / (n_clusters - 1) / total**2
+        freedom = max(total**2 / float((mean**2).sum()) - 1.0, 1.0)
+        if clustered * freedom > modelled * special.chdtri(freedom, _DISAGREE):
+            worst = max(worst, clustered)
     return worst

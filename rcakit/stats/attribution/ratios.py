@@ -826,6 +826,7 @@ def _checked(
         factor=factor,
         seen=EVENTS,
         expected=lambda sums: _level(sums) * sums[REFERENCE],
+        modelled=outside,
     )
     history = past.history
     own = np.zeros(len(finder.alive), bool)
@@ -844,7 +845,7 @@ def _checked(
         n_period_days=history.n_period_days,
     )
     rest = max(0.0, around - outside)
-    return within * days.dispersion, rest * days.dispersion + max(outside, clustered)
+    return within * days.dispersion, rest * days.dispersion + clustered
 
 
 def _log_evalue(events: float, at_risk: float, rate: float) -> float:

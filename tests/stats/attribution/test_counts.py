@@ -186,3 +186,19 @@ def test_two_causes_that_share_a_value_are_named_apart(reports, seed):
     observed[risen] = np.random.default_rng(seed).poisson(2.5 * observed[risen])
     result = attribute_counts(codes, sizes, observed, history=history)
     assert {segment.codes for segment in result.segments} == {(1, 0, -1), (1, 1, -1)}
+
+
+def test_wobble_elsewhere_is_not_the_segments_own():
+    """Beside two huge leaves that wobble by a third, the interval is at most 1.6 times that of its counts."""
+    rng = np.random.default_rng(3)
+    mean = np.concatenate([[400.0], [4_000.0] * 2, [200.0] * 60])
+    wobble = np.ones((63, 71))
+    wobble[1:3] = rng.gamma(10.0, 0.1, (2, 71))
+    table = rng.poisson(mean[:, None] * wobble).astype(float)
+    leaf, day = np.nonzero(table[:, :70])
+    history = History(leaf, day, table[leaf, day], np.arange(70) % 7, np.array([0]))
+    observed = table[:, 70] * np.where(np.arange(63) == 0, 3.0, 1.0)
+    codes = np.column_stack([np.arange(63), np.arange(63) % 2])
+    segment = attribute_counts(codes, (63, 2), observed, history=history).segments[0]
+    assert segment.codes == (0, -1)
+    assert segment.excess_upper - segment.excess_lower < 1.6 * 2.0 * 1.96 * np.sqrt(400.0)

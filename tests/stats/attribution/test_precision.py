@@ -57,16 +57,29 @@ def test_few_blocks_say_nothing(rng_counts):
 
 def test_unnamed_cause_widens_the_rest():
     """One value of twenty that doubled pulls the shared factor by 5 %; the deviation is at least that."""
+    seen = np.where(np.repeat(np.arange(21), 3) == 5, 2.0, 1.0) * 1e4
+    assert 0.045 < np.sqrt(_variance_around(seen)) < 0.06
+
+
+def test_chance_does_not_widen_the_rest(rng_counts):
+    """Poisson counts seldom disagree: in at least eight tables of ten the model stands."""
+    tables = [rng_counts(1e4, np.ones(63)) for _ in range(50)]
+    assert np.mean([_variance_around(seen) == 1.0 / 6e5 for seen in tables]) >= 0.8
+
+
+def _variance_around(seen):
+    """Relative variance around the first of 21 values, each in 3 leaves that were to hold 10,000."""
     codes = np.column_stack([np.repeat(np.arange(21), 3), np.tile(np.arange(3), 21)])
-    expected = np.full(63, 1e4)
-    seen = np.where(codes[:, 0] == 5, 2.0, 1.0) * expected
-    columns = np.stack([seen, expected])
-    lattice = Lattice(codes, (21, 3), columns, max_depth=2)
-    own = np.flatnonzero(codes[:, 0] == 0)
-    variance = clustered_variance(
-        lattice, columns, own, factor=1.05, seen=0, expected=lambda sums: sums[1]
+    columns = np.stack([seen, np.full(63, 1e4)])
+    return clustered_variance(
+        Lattice(codes, (21, 3), columns, max_depth=2),
+        columns,
+        np.flatnonzero(codes[:, 0] == 0),
+        factor=seen[3:].mean() / 1e4,
+        seen=0,
+        expected=lambda sums: sums[1],
+        modelled=1.0 / 6e5,
     )
-    assert 0.045 < np.sqrt(variance) < 0.06
 
 
 @pytest.fixture
