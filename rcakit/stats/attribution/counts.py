@@ -439,7 +439,7 @@ def _variance(
     share = float(weighted) / max(whole, 1e-12)
     own, own_weighted = finder.columns[[search.EXPECTED, search.WEIGHTED_EXPECTED]][:, found.leaves]
     wobble = own * np.maximum(own / np.maximum(own_weighted, 1e-300) - noise.base, 0.0)
-    per_event = float(noise.clump[group])
+    per_event = max(float(noise.clump[group]), _own_size(finder.columns[:, found.leaves], mean))
     squared = factor**2 * float(wobble.sum()) / mean**2
     squared += float(noise.segment[group]) / max(1.0 - share, 1e-6) ** 2
     inside = per_event * mean + squared * mean**2
@@ -479,6 +479,16 @@ def _variance(
     variance = past.dispersion * inside + mean**2 * clustered
     estimated = 1.0 + noise.history_ratio
     return usual * estimated, variance * estimated, past.degrees_of_freedom
+
+
+def _own_size(leaves: Floats, mean: float) -> float:
+    """Sum of squares over sum of the rows of a segment that rose; zero for counts and for falls."""
+    observed = leaves[search.OBSERVED].sum()
+    if len(leaves) <= search.SQUARES or observed <= mean:
+        return 0.0
+    leaves = leaves[:, leaves[search.WEIGHTED_OBSERVED] > 0.0]
+    weight = leaves[search.WEIGHTED_OBSERVED] / leaves[search.OBSERVED]
+    return float((leaves[search.SQUARES] / weight**2).sum() / observed)
 
 
 def _conclude(
