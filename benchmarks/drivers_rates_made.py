@@ -76,7 +76,12 @@ def rate_instance(family: str, seed: int) -> Instance:
         causes,
         verdict,
         denominator.astype(float),
-        {"n_period": n_period, "correlation": correlation, "shared_z": abs(np.log(scale)) / 0.05},
+        {
+            "n_period": n_period,
+            "correlation": correlation,
+            "true_mean": expected,
+            "shared_z": abs(np.log(scale)) / 0.05,
+        },
         quiet=quiet,
     )
 

@@ -339,12 +339,19 @@ def count_instance(family: str, seed: int) -> Instance:
             "volume": volume,
             "n_period": n_period,
             "leaf_size": w.leaf_size,
+            "true_mean": _true_mean(w),
             "shared_z": abs(np.log(scale)) / np.sqrt(shared_sd**2 / n_period + 1.0 / mean.sum()),
         },
         quiet=quiet,
         quiet_mean=mean,
         mean=after,
     )
+
+
+def _true_mean(w: World) -> np.ndarray:
+    """Mean of every leaf over the quiet period, before it wobbles."""
+    mean = w.mean[:, None] * w.day_factor[None, w.n_days :]
+    return (mean if w.drift is None else mean * w.drift[:, w.n_days :]).sum(axis=1)
 
 
 def _weekend_drift(w: World) -> np.ndarray:
