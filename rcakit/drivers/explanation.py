@@ -15,8 +15,8 @@ from rcakit.drivers.leaf_table import LeafTable, Span, leaf_table
 from rcakit.drivers.ordering import Cut, Ordered, cuts_of, nestings_of, orders_of
 from rcakit.drivers.result import DriverResult
 from rcakit.errors import NotEnoughDataError, ParameterError
+from rcakit.stats.attribution.candidates import Nesting
 from rcakit.stats.attribution.outcome import Attribution, ErrorRate
-from rcakit.stats.attribution.search import Nesting
 from rcakit.stats.attribution.sums import sum_by
 from rcakit.stats.rhythm import rhythm
 from rcakit.validation import (

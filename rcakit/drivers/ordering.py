@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rcakit.errors import ParameterError
-from rcakit.stats.attribution.search import Nesting
+from rcakit.stats.attribution.candidates import Nesting
 from rcakit.validation import check_choice, shown
 
 __all__ = ["Cut", "Ordered", "cuts_of", "nestings_of", "orders_of"]

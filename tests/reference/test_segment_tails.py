@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from rcakit.stats.attribution import evidence
-from rcakit.stats.attribution.ratios import binomial_log_tail
+from rcakit.stats.attribution.rate_model import binomial_log_tail
 from rcakit.stats.decomposition import kitagawa
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, special
 
+from rcakit.stats.attribution.candidates import Nesting, parents
 from rcakit.stats.attribution.lattice import Cuboid, Lattice, members
 from rcakit.stats.attribution.outcome import Alternative, Attribution, ErrorRate, Segment, Verdict
-from rcakit.stats.attribution.search import MOST_GENEROUS, Nesting, parents
+from rcakit.stats.attribution.search import MOST_GENEROUS
 from rcakit.stats.multiplicity import e_benjamini_hochberg
 
 Floats = NDArray[np.float64]

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from rcakit.stats.attribution import evidence, precision, search
+from rcakit.stats.attribution import count_model, evidence, precision, search
+from rcakit.stats.attribution.candidates import Nesting, candidate_weights
 from rcakit.stats.attribution.history import History
 from rcakit.stats.attribution.lattice import Lattice
 from rcakit.stats.attribution.leaves import (
@@ -19,6 +20,7 @@ from rcakit.stats.attribution.leaves import (
     leaf_baseline,
     row_scale,
 )
+from rcakit.stats.attribution.model import Evaluation
 from rcakit.stats.attribution.outcome import Attribution, ErrorRate, Segment, Verdict
 from rcakit.stats.attribution.steadiness import last_days, steady_days, without_bursts
 from rcakit.stats.attribution.totals import TotalForecast, forecast_of
@@ -51,7 +53,7 @@ def attribute_counts(
     alpha: float = 0.01,
     error_rate: ErrorRate = "family_wise",
     confidence_level: float = 0.95,
-    hierarchy: Sequence[search.Nesting] = (),
+    hierarchy: Sequence[Nesting] = (),
     families: Sequence[int] | None = None,
 ) -> Attribution:
     """Name the segments that explain a change of counts, or say that none does.
@@ -118,7 +120,7 @@ def attribute_counts(
     dispersion = dispersion_from_history(
         history, codes=codes, sizes=sizes, baseline=baseline, scale=arrivals
     )
-    columns = search.leaf_columns(
+    columns = count_model.leaf_columns(
         observed, baseline.expected, base=scale, leaf=dispersion.leaf, squares=squares
     )
     lattice = Lattice(codes, sizes, columns, max_depth=max_depth, families=families)
@@ -126,8 +128,8 @@ def attribute_counts(
     ratio = max(baseline.total.mean, 1e-12) / max(baseline.history.sum(), 1e-12)
     seen = (lattice.sums[0] + lattice.sums[1] / ratio) / scale
     # One more event adds at most the log of (baseline + period length) / period length.
-    weights = search.candidate_weights(
-        lattice, lattice.sums[search.EXPECTED], seen * np.log1p(1.0 / ratio)
+    weights = candidate_weights(
+        lattice, lattice.sums[count_model.EXPECTED], seen * np.log1p(1.0 / ratio)
     )
     conclusion = _attribute(
         lattice,
@@ -190,7 +192,7 @@ def attribute_forecast_counts(
     alpha: float = 0.01,
     error_rate: ErrorRate = "family_wise",
     confidence_level: float = 0.95,
-    hierarchy: Sequence[search.Nesting] = (),
+    hierarchy: Sequence[Nesting] = (),
     families: Sequence[int] | None = None,
 ) -> Attribution:
     """Name the segments that explain the gap between counts and a forecast of every leaf.
@@ -219,10 +221,10 @@ def attribute_forecast_counts(
     leaf = extra_variation(
         (observed[large] - mean[large]) ** 2, mean[large], mean[large] ** 2, weight
     )
-    columns = search.leaf_columns(observed, expected, base=1.0, leaf=leaf)
+    columns = count_model.leaf_columns(observed, expected, base=1.0, leaf=leaf)
     lattice = Lattice(codes, sizes, columns, max_depth=max_depth, families=families)
     n_groups = len(lattice.depth)
-    noise = search.Noise(
+    noise = count_model.Noise(
         base=1.0,
         clump=np.ones(n_groups),
         segment=np.zeros(n_groups),
@@ -241,7 +243,7 @@ def attribute_forecast_counts(
         has_trend=False,
         has_weekdays=True,
     )
-    weights = search.candidate_weights(lattice, lattice.sums[search.EXPECTED], None)
+    weights = candidate_weights(lattice, lattice.sums[count_model.EXPECTED], None)
     conclusion = _attribute(
         lattice,
         columns,
@@ -261,7 +263,7 @@ def attribute_forecast_counts(
 def _attribute(
     lattice: Lattice,
     columns: Floats,
-    noise: search.Noise,
+    noise: count_model.Noise,
     weights: tuple[Floats, int],
     total: TotalForecast,
     *,
@@ -269,7 +271,7 @@ def _attribute(
     error_rate: ErrorRate,
     max_segments: int,
     confidence_level: float,
-    hierarchy: Sequence[search.Nesting] = (),
+    hierarchy: Sequence[Nesting] = (),
     history: History | None = None,
 ) -> Attribution:
     """Search, describe, conclude."""
@@ -278,16 +280,16 @@ def _attribute(
     finder = search.Search(
         lattice,
         columns,
-        model=search.CountModel(noise),
+        model=count_model.CountModel(noise),
         log_weight=log_weight,
         alpha=level,
         max_segments=max_segments,
         error_rate=error_rate,
         hierarchy=hierarchy,
     )
-    leads = search.leads(lattice, search.distance_from_past(lattice.sums, noise) - log_weight)
+    leads = search.leads(lattice, count_model.distance_from_past(lattice.sums, noise) - log_weight)
     finder.run()
-    whole = total.pvalue(float(columns[search.OBSERVED].sum()))
+    whole = total.pvalue(float(columns[count_model.OBSERVED].sum()))
     if not finder.found and whole <= alpha * _SHARE_OF_ALPHA_FOR_TOTAL:
         _take_suspect(finder, total)
     segments = _describe_all(finder, noise, history, confidence_level)
@@ -313,7 +315,7 @@ def _take_suspect(finder: search.Search, total: TotalForecast) -> None:
         finder.run()
 
 
-def _noise(lattice: Lattice, dispersion: Dispersion, baseline: LeafBaseline) -> search.Noise:
+def _noise(lattice: Lattice, dispersion: Dispersion, baseline: LeafBaseline) -> count_model.Noise:
     """Spread the components of variance over the groups of the lattice."""
     clump, segment = np.empty(len(lattice.depth)), np.empty(len(lattice.depth))
     for cuboid in lattice.cuboids:
@@ -324,7 +326,7 @@ def _noise(lattice: Lattice, dispersion: Dispersion, baseline: LeafBaseline) -> 
         )
     total = baseline.total
     ratio = total.mean / max(baseline.history.sum(), 1e-12)
-    return search.Noise(
+    return count_model.Noise(
         base=dispersion.base,
         clump=clump,
         segment=segment,
@@ -335,7 +337,10 @@ def _noise(lattice: Lattice, dispersion: Dispersion, baseline: LeafBaseline) -> 
 
 
 def _describe_all(
-    finder: search.Search, noise: search.Noise, history: History | None, confidence_level: float
+    finder: search.Search,
+    noise: count_model.Noise,
+    history: History | None,
+    confidence_level: float,
 ) -> tuple[Segment, ...]:
     """Effect, intervals, error rates and near ties of every found segment, strongest first.
 
@@ -358,8 +363,8 @@ def _describe_all(
 
 def _describe_one(
     finder: search.Search,
-    noise: search.Noise,
-    evaluation: search.Evaluation,
+    noise: count_model.Noise,
+    evaluation: Evaluation,
     group: int,
     found: search.Found,
     history: History | None,
@@ -367,8 +372,8 @@ def _describe_one(
 ) -> Segment:
     """Numbers of one segment, its leaves being in the lattice and the other segments out of it."""
     base = noise.base
-    observed = float(finder.lattice.sums[search.OBSERVED, group])
-    raw = float(finder.lattice.sums[search.EXPECTED, group])
+    observed = float(finder.lattice.sums[count_model.OBSERVED, group])
+    raw = float(finder.lattice.sums[count_model.EXPECTED, group])
     mean = float(evaluation.mean[group])
     usual, variance, known = _variance(finder, noise, mean, group, found, history)
     size, searched_size = (
@@ -422,7 +427,7 @@ def _describe_one(
 
 def _variance(
     finder: search.Search,
-    noise: search.Noise,
+    noise: count_model.Noise,
     mean: float,
     group: int,
     found: search.Found,
@@ -432,12 +437,16 @@ def _variance(
 
     The third figure is the degrees of freedom behind the second.
     """
-    expected, weighted = finder.lattice.sums[[search.EXPECTED, search.WEIGHTED_EXPECTED], group]
-    whole = float(finder.totals[search.WEIGHTED_EXPECTED])
+    expected, weighted = finder.lattice.sums[
+        [count_model.EXPECTED, count_model.WEIGHTED_EXPECTED], group
+    ]
+    whole = float(finder.totals[count_model.WEIGHTED_EXPECTED])
     factor = mean / (float(expected) + noise.prior_mean)
     outside = 1.0 / max(factor * (whole - float(weighted)), 1e-12)
     share = float(weighted) / max(whole, 1e-12)
-    own, own_weighted = finder.columns[[search.EXPECTED, search.WEIGHTED_EXPECTED]][:, found.leaves]
+    own, own_weighted = finder.columns[[count_model.EXPECTED, count_model.WEIGHTED_EXPECTED]][
+        :, found.leaves
+    ]
     wobble = own * np.maximum(own / np.maximum(own_weighted, 1e-300) - noise.base, 0.0)
     per_event = max(float(noise.clump[group]), _own_size(finder.columns[:, found.leaves], mean))
     squared = factor**2 * float(wobble.sum()) / mean**2
@@ -449,15 +458,15 @@ def _variance(
         finder.columns,
         found.leaves,
         factor=factor,
-        seen=search.WEIGHTED_OBSERVED,
-        expected=lambda sums: sums[search.WEIGHTED_EXPECTED],
+        seen=count_model.WEIGHTED_OBSERVED,
+        expected=lambda sums: sums[count_model.WEIGHTED_EXPECTED],
         modelled=outside,
     )
     past = precision.OwnDays()
     if history is not None:
         own_leaves = np.zeros(len(finder.alive), bool)
         own_leaves[found.leaves] = True
-        plain, scaled = finder.columns[[search.EXPECTED, search.WEIGHTED_EXPECTED]]
+        plain, scaled = finder.columns[[count_model.EXPECTED, count_model.WEIGHTED_EXPECTED]]
         # Outside, leaves weigh as in the search: large ones that wobble say little about the shared factor.
         weight = np.where(own_leaves, 1.0, scaled / np.maximum(plain, 1e-300))
         seen, around = precision.days_of(
@@ -483,17 +492,17 @@ def _variance(
 
 def _own_size(leaves: Floats, mean: float) -> float:
     """Sum of squares over sum of the rows of a segment that rose; zero for counts and for falls."""
-    observed = leaves[search.OBSERVED].sum()
-    if len(leaves) <= search.SQUARES or observed <= mean:
+    observed = leaves[count_model.OBSERVED].sum()
+    if len(leaves) <= count_model.SQUARES or observed <= mean:
         return 0.0
-    leaves = leaves[:, leaves[search.WEIGHTED_OBSERVED] > 0.0]
-    weight = leaves[search.WEIGHTED_OBSERVED] / leaves[search.OBSERVED]
-    return float((leaves[search.SQUARES] / weight**2).sum() / observed)
+    leaves = leaves[:, leaves[count_model.WEIGHTED_OBSERVED] > 0.0]
+    weight = leaves[count_model.WEIGHTED_OBSERVED] / leaves[count_model.OBSERVED]
+    return float((leaves[count_model.SQUARES] / weight**2).sum() / observed)
 
 
 def _conclude(
     finder: search.Search,
-    noise: search.Noise,
+    noise: count_model.Noise,
     segments: tuple[Segment, ...],
     total: TotalForecast,
     n_candidates: int,
@@ -502,7 +511,7 @@ def _conclude(
     max_segments: int,
 ) -> Attribution:
     """Put the total, the shared factor and the segments into one verdict."""
-    observed = float(finder.columns[search.OBSERVED].sum())
+    observed = float(finder.columns[count_model.OBSERVED].sum())
     low, high = total.interval(confidence_level=confidence_level)
     factor, factor_low, factor_high, factor_pvalue = _shared_factor(
         finder, noise, total, confidence_level
@@ -538,10 +547,10 @@ def _conclude(
 
 
 def _shared_factor(
-    finder: search.Search, noise: search.Noise, total: TotalForecast, confidence_level: float
+    finder: search.Search, noise: count_model.Noise, total: TotalForecast, confidence_level: float
 ) -> tuple[float, float, float, float]:
     """Factor of everything outside the segments, its interval, and its p-value against usual days."""
-    rest_observed, rest_expected = finder.totals[[search.OBSERVED, search.EXPECTED]]
+    rest_observed, rest_expected = finder.totals[[count_model.OBSERVED, count_model.EXPECTED]]
     if rest_expected <= 0.0:
         return np.nan, np.nan, np.nan, total.pvalue(float(rest_observed))
     factor = rest_observed / rest_expected
@@ -553,7 +562,7 @@ def _shared_factor(
 
 
 def _notes(
-    noise: search.Noise,
+    noise: count_model.Noise,
     segments: tuple[Segment, ...],
     total: TotalForecast,
     observed: float,

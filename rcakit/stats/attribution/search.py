@@ -7,27 +7,21 @@ rise is not taken for many causes. The search is greedy; a found segment's leave
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
-from rcakit.stats.attribution import evidence
+from rcakit.stats.attribution.candidates import Nesting, parents
 from rcakit.stats.attribution.lattice import ANY, Lattice, members
+from rcakit.stats.attribution.model import Evaluation, Model, weighted_llr
 from rcakit.stats.attribution.outcome import Alternative, ErrorRate, Segment
 from rcakit.stats.attribution.sums import sum_by
 from rcakit.stats.multiplicity import benjamini_hochberg
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
 NEAR_TIE = 2.0  # nats; a likelihood ratio of e**2 = 7.4 is "positive", not "strong" (Kass & Raftery 1995, p. 777)
-_TAIL_GAIN = (
-    4.0  # an exact tail is smaller than exp(-likelihood ratio) by no more than this many nats
-)
 _N_LEADS = 8
-_SCREEN = 6.0  # squared deviations below this are never significant over a whole lattice
 _SWEEPS = 2  # rounds of revising each segment given the others
 _CONTENDERS = 16  # best segments by sums that are compared leaf by leaf
 _CONTENDERS_WITHIN = (
@@ -35,332 +29,10 @@ _CONTENDERS_WITHIN = (
 )
 _RIVALS = 4  # tried in the place of a found segment whose leaves did not move alike
 _NATS_PER_ATTRIBUTE = 1.0
-_AGREE = (
-    0.1  # log scale; an outside whose factor differs more from the robust one holds other causes
-)
 MOST_GENEROUS = 0.5  # a hurdle that chance alone passes in at most every other table
 _REST_LIKE_PARENT = (
     3.0  # nats for "the rest of the parent moved too" before the parent is preferred
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Noise:
-    """How the sum of a segment varies about its mean when nothing has happened in it.
-
-    Parameters
-    ----------
-    base
-        Variance-to-mean ratio of a sum: 1 for counts.
-    clump
-        Variance-to-mean ratio of groups, shape (n_groups,).
-    segment
-        Squared variation of group factors, shape (n_groups,).
-    history_ratio
-        Relative variance that a finite history adds to every variance.
-    prior_mean
-        Mean that half an event in the history would give; for groups never seen before.
-    values
-        Groups of every dimension taken alone.
-    """
-
-    base: float
-    clump: Floats
-    segment: Floats
-    history_ratio: float
-    prior_mean: float
-    values: tuple[slice, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
-    """Every group against everything outside it, given the leaves still in the lattice.
-
-    Parameters
-    ----------
-    mean
-        Mean of the group's sum had it moved with the outside, shape (n_groups,).
-    size
-        Size of the negative binomial of its weighted sum (of a rate: inflation of the variance).
-    log_qvalue
-        Log of the adjusted p-value, zero where hopeless, shape (n_groups,).
-    llr
-        Weighted log-likelihood ratio of the group's own rate, zero where hopeless. It adds up over parts of
-        a group, so a parent and its child can be compared.
-    score
-        `llr` less the length of the description.
-    """
-
-    mean: Floats
-    size: Floats
-    log_qvalue: Floats
-    llr: Floats
-    score: Floats
-
-
-OBSERVED, EXPECTED, WEIGHTED_OBSERVED, WEIGHTED_EXPECTED, TWICE_WEIGHTED, SQUARES = range(
-    6
-)  # rows of the lattice's sums; the last for amounts alone
-
-
-def leaf_columns(
-    observed: Floats,
-    expected: Floats,
-    *,
-    base: float,
-    leaf: Floats | float,
-    squares: Floats | None = None,
-) -> Floats:
-    """Numbers per leaf that the search needs, shape (5, n_leaves), or (6, n_leaves) with squares of rows.
-
-    The weighted rows weight a leaf by the inverse of its variance-to-mean ratio, so that a few huge, wobbly
-    leaves do not drown the rest; the weighted sum then has variance equal to its mean. The last row, the
-    expectation weighted twice, tells how skewed that sum is.
-
-    References
-    ----------
-    McCullagh & Nelder (1989), Generalized Linear Models, 2nd ed., sec. 9.2 (quasi-likelihood weights).
-    """
-    weight = 1.0 / (base + leaf * expected)
-    weighted = weight * expected
-    rows = [observed, expected, weight * observed, weighted, base * weight * weighted]
-    return np.stack(rows if squares is None else [*rows, weight**2 * squares])
-
-
-def evaluate(sums: Floats, totals: Floats, log_weight: Floats, *, noise: Noise) -> Evaluation:
-    """Compare each group with its complement.
-
-    Parameters
-    ----------
-    sums
-        Sums of `leaf_columns` per group, shape (5, n_groups).
-    totals
-        The same sums over all leaves still in the lattice, shape (5,).
-    noise
-        Variance model under no change.
-    log_weight
-        Log of the number of candidates each group stands for, shape (n_groups,).
-
-    Notes
-    -----
-    A group is judged by its weighted sum (`leaf_columns`): the mean is its expectation times the realised
-    factor of its complement; the variance is that of the group plus that of this estimate. Conditioning on
-    the outside is Kulldorff's scan statistic. The tail is that of a scaled negative binomial with the mean,
-    the variance and, where leaves wobble alone, the third cumulant of the weighted sum: with weights
-    w = 1 / (1 + leaf * m) these are sum(w m), sum(w m) and sum(w m (2 - w)).
-
-    References
-    ----------
-    Kulldorff (1997), Commun. Statist. Theory Meth. 26, 1481-1496, eq. 2.
-    """
-    factor = _outside_factor(sums, totals, noise)
-    seen, prior = sums[WEIGHTED_OBSERVED], noise.prior_mean / noise.base
-    mean = factor * (sums[WEIGHTED_EXPECTED] + prior)
-    least = factor * (sums[TWICE_WEIGHTED] + prior)  # no variance is smaller
-    near = np.flatnonzero(
-        ((seen - mean) ** 2 > _SCREEN * least) & (sums[EXPECTED] < totals[EXPECTED])
-    )
-    variance, scale = _variance_and_scale(sums, totals, factor, noise, near)
-    is_far = (seen[near] - mean[near]) ** 2 > _SCREEN * variance
-    alive, variance, scale = near[is_far], variance[is_far], scale[is_far]
-    scale = np.maximum(scale, _own_scale(sums[:, alive], mean[alive]))
-    size = np.full(len(mean), np.inf)
-    size[alive] = evidence.negative_binomial_size(mean[alive] / scale, variance / scale**2)
-    log_qvalue, llr = np.zeros(len(mean)), np.zeros(len(mean))
-    scaled = seen[alive] / scale, mean[alive] / scale, size[alive]
-    hopeful = evidence.negative_binomial_llr(*scaled) > log_weight[alive] - _TAIL_GAIN
-    log_tail = evidence.negative_binomial_log_tail(*(part[hopeful] for part in scaled))
-    log_qvalue[alive[hopeful]] = np.minimum(0.0, log_tail + log_weight[alive[hopeful]])
-    llr[alive] = weighted_llr(seen[alive], mean[alive])
-    score = np.full(len(mean), -np.inf)
-    score[alive] = llr[alive] - log_weight[alive]
-    return Evaluation(factor * (sums[EXPECTED] + noise.prior_mean), size, log_qvalue, llr, score)
-
-
-@dataclass(frozen=True, slots=True)
-class CountModel:
-    """Negative binomial sums, as the search needs them.
-
-    Parameters
-    ----------
-    noise
-        Variance model under no change.
-    """
-
-    noise: Noise
-
-    def moved(self, sums: Floats) -> tuple[Floats, Floats]:
-        """Weighted sums: seen, and expected but for a factor."""
-        return sums[WEIGHTED_OBSERVED], sums[WEIGHTED_EXPECTED]
-
-    @property
-    def expected_row(self) -> int:
-        """Row of the sums that holds what was expected."""
-        return EXPECTED
-
-    @property
-    def weighted_rows(self) -> tuple[int, int]:
-        """Rows of weighted leaves: seen and expected."""
-        return WEIGHTED_OBSERVED, WEIGHTED_EXPECTED
-
-    def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> Evaluation:
-        """Compare each group with its complement."""
-        return evaluate(sums, totals, log_weight, noise=self.noise)
-
-    def gain_of_rest(
-        self, child: Floats, rest: Floats, evaluation: Evaluation, group: int
-    ) -> float:
-        """Nats by which the rest of a parent fits the child's rate ratio better than no change."""
-        noise = self.noise
-        factor = evaluation.mean[group] / (child[EXPECTED] + noise.prior_mean)
-        mean = factor * rest[WEIGHTED_EXPECTED]
-        ratio = max(child[WEIGHTED_OBSERVED] / max(factor * child[WEIGHTED_EXPECTED], 1e-12), 1e-9)
-        moved = rest[WEIGHTED_OBSERVED] * np.log(ratio) - (ratio - 1.0) * mean
-        return float(moved / (1.0 + noise.segment[group] * mean))
-
-
-def _outside_factor(sums: Floats, totals: Floats, noise: Noise) -> Floats:
-    """Realised factor of the complement of every group, kept near the factor that most values share."""
-    outside = np.maximum(totals[WEIGHTED_EXPECTED] - sums[WEIGHTED_EXPECTED], 0.0)
-    moved = np.maximum(totals[WEIGHTED_OBSERVED] - sums[WEIGHTED_OBSERVED], 0.0)
-    prior = noise.prior_mean / noise.base
-    usual = common_factor(sums[WEIGHTED_OBSERVED], sums[WEIGHTED_EXPECTED], noise.values)
-    return keep_near(
-        (moved + prior) / (outside + prior), usual, n_events=float(totals[WEIGHTED_OBSERVED])
-    )
-
-
-def common_factor(observed: Floats, expected: Floats, values: Sequence[slice]) -> float:
-    """Factor that most values of some dimension share, whatever a few of them did.
-
-    Parameters
-    ----------
-    observed, expected
-        Sums per group, shape (n_groups,).
-    values
-        Groups of every dimension taken alone.
-
-    Notes
-    -----
-    The weighted median over the values of a dimension ignores a cause confined to some of them; in other
-    dimensions the same cause lifts every value. So the dimension whose median is nearest to one is taken.
-    """
-    medians = [_median_log_ratio(observed[groups], expected[groups]) for groups in values]
-    return float(np.exp(min(medians, key=abs, default=0.0)))
-
-
-def _median_log_ratio(observed: Floats, expected: Floats) -> float:
-    """Median of log observed / expected, weighted by the root of the expected; of two halves the nearer to 0."""
-    use = expected > 0
-    if not use.any():
-        return 0.0
-    ratio = np.log((observed[use] + 0.5) / (expected[use] + 0.5))
-    order = np.argsort(ratio)
-    cumulative = np.cumsum(np.sqrt(expected[use])[order])
-    middle = 0.5 * cumulative[-1]
-    lower = ratio[order][np.searchsorted(cumulative, middle * 0.9)]
-    upper = ratio[order][min(np.searchsorted(cumulative, middle * 1.1), len(ratio) - 1)]
-    return float(lower if abs(lower) < abs(upper) else upper)
-
-
-def keep_near(factor: Floats, usual: float, *, n_events: float) -> Floats:
-    """Factors no further from the usual one than noise and a tenth allow."""
-    width = np.exp(_AGREE + 3.0 / np.sqrt(max(n_events, 1.0)))
-    return np.clip(factor, usual / width, usual * width)
-
-
-def weighted_llr(seen: Floats, mean: Floats) -> Floats:
-    """Quasi-Poisson log-likelihood ratio of a group's own factor against the mean it was to have."""
-    mean = np.maximum(mean, 1e-12)
-    return np.maximum(0.0, special.xlogy(seen, np.maximum(seen, 1e-12) / mean) - (seen - mean))
-
-
-def _variance_and_scale(
-    sums: Floats, totals: Floats, factor: Floats, noise: Noise, groups: Integers
-) -> tuple[Floats, Floats]:
-    """Variance and scale (of a negative binomial) of some groups' weighted sums, moved by `factor`."""
-    factor, weighted = factor[groups], sums[WEIGHTED_EXPECTED, groups]
-    prior = noise.prior_mean / noise.base
-    expected, twice = weighted + prior, sums[TWICE_WEIGHTED, groups] + prior
-    mean = factor * expected
-    own = noise.clump[groups] / noise.base * mean
-    own += factor * (factor - 1.0) * (expected - twice)  # the weights are those of factor one
-    own = np.maximum(own, factor * twice)
-    outside = np.maximum(totals[WEIGHTED_EXPECTED] - weighted, 1e-12)
-    share = weighted / np.maximum(totals[WEIGHTED_EXPECTED], 1e-12)
-    drift = noise.segment[groups] / np.maximum(1.0 - share, 1e-6) ** 2
-    variance = own + mean**2 * (1.0 / np.maximum(factor * outside, 1e-12) + drift)
-    return variance * (1.0 + noise.history_ratio), np.clip(twice / expected, 1e-3, 1.0)
-
-
-def _own_scale(sums: Floats, mean: Floats) -> Floats:
-    """Sum of squares over sum of the weighted rows of groups that rose; zero for counts and for falls.
-
-    A sum divided by it counts as many equal rows as could have made it, so a segment with one huge row holds
-    one event, however heavy the tail of rows is.
-
-    References
-    ----------
-    Kish (1965), Survey Sampling, sec. 11.7 (effective number); de la Pena, Lai & Shao (2009), Self-Normalized
-    Processes, ch. 2 (tails without moments).
-    """
-    if len(sums) <= SQUARES:
-        return np.zeros(len(mean))
-    seen = sums[WEIGHTED_OBSERVED]
-    return np.where(seen > mean, sums[SQUARES] / np.maximum(seen, 1e-300), 0.0)
-
-
-def candidate_weights(
-    lattice: Lattice, volume: Floats, reachable: Floats | None
-) -> tuple[Floats, int]:
-    """Log of the number of candidates that each group shares its error rate with.
-
-    The error rate is split evenly over depths, over the cuboids of a depth, and over the two directions; half
-    of a cuboid's part goes evenly to its groups that could be significant at all, half to its groups by their
-    volume. So the sum of all false alarm probabilities is at most alpha under any dependence, and a large
-    group among thousands of tiny ones does not pay for all of them.
-
-    Parameters
-    ----------
-    lattice
-        The groups.
-    volume
-        What each group was expected to hold, whatever happened, shape (n_groups,).
-    reachable
-        Nats of evidence that each group could show at most, shape (n_groups,); None when every group counts.
-
-    References
-    ----------
-    Tarone (1990), Biometrics 46, 515-522 (groups that cannot be significant need not be paid for). Genovese,
-    Roeder & Wasserman (2006), Biometrika 93, 509-524 (weighted Bonferroni).
-    """
-    weight, n_candidates = np.zeros(len(lattice.depth)), 0
-    depths = [len(cuboid.dimensions) for cuboid in lattice.cuboids]
-    for cuboid, depth in zip(lattice.cuboids, depths, strict=True):
-        groups = slice(cuboid.start, cuboid.start + len(cuboid.keys))
-        shared = 2.0 * max(depths) * depths.count(depth)
-        testable = np.ones(len(cuboid.keys), bool)
-        if reachable is not None:
-            n_testable = _n_testable(reachable[groups], 2.0 * shared)
-            testable = reachable[groups] >= np.log(2.0 * shared * n_testable)
-        n_candidates += int(testable.sum())
-        evenly = testable / max(1, int(testable.sum()))
-        by_volume = volume[groups] / max(float(volume[groups].sum()), 1e-300)
-        part = 0.5 * (evenly + by_volume)
-        weight[groups] = np.log(shared / np.maximum(part, 1e-300))
-    return weight, n_candidates
-
-
-def _n_testable(reachable: Floats, shared: float) -> int:
-    """Smallest k such that at most k groups could reach a p-value of alpha / k; alpha = 1 to be safe."""
-    low, high = 1, max(1, len(reachable))
-    while low < high:
-        middle = (low + high) // 2
-        if np.count_nonzero(reachable >= np.log(shared * middle)) <= middle:
-            high = middle
-        else:
-            low = middle + 1
-    return low
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -380,34 +52,6 @@ class Found:
     codes: tuple[int, ...]
     leaves: Integers
     groups: Integers
-
-
-class Model(Protocol):
-    """What the search must be able to ask about groups."""
-
-    def moved(self, sums: Floats) -> tuple[Floats, Floats]:
-        """Weighted sums: seen, and expected but for a factor."""
-        ...
-
-    @property
-    def expected_row(self) -> int:
-        """Row of the sums that holds what was expected."""
-        ...
-
-    @property
-    def weighted_rows(self) -> tuple[int, int]:
-        """Rows of weighted leaves: seen and expected."""
-        ...
-
-    def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> Evaluation:
-        """Compare each group with its complement."""
-        ...
-
-    def gain_of_rest(
-        self, child: Floats, rest: Floats, evaluation: Evaluation, group: int
-    ) -> float:
-        """Nats by which the rest of a parent fits the child's effect better than no change."""
-        ...
 
 
 class Search:
@@ -464,7 +108,7 @@ class Search:
         alpha: float,
         max_segments: int = 20,
         error_rate: ErrorRate = "family_wise",
-        hierarchy: Sequence["Nesting"] = (),
+        hierarchy: Sequence[Nesting] = (),
         fit: Callable[[Integers, float], float] | None = None,
     ) -> None:
         self.lattice, self.columns, self.model = lattice, columns, model
@@ -910,40 +554,6 @@ def _contains(outer: Sequence[int], inner: Sequence[int]) -> bool:
     return all(a in (ANY, b) for a, b in zip(outer, inner, strict=True))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Nesting:
-    """A dimension whose every value lies inside one value of another: country in region.
-
-    Parameters
-    ----------
-    child, parent
-        Positions of the dimensions.
-    parent_code
-        Parent's code of every value of the child, shape (n_values,); -1 where it never occurs.
-    """
-
-    child: int
-    parent: int
-    parent_code: Integers
-
-
-def parents(segment: Sequence[int], hierarchy: Sequence[Nesting] = ()) -> list[tuple[int, ...]]:
-    """Segments one step wider: a dimension less, or a nested value replaced by what it lies in."""
-    fixed = [j for j, code in enumerate(segment) if code != ANY]
-    wider = []
-    for nesting in hierarchy:
-        code = segment[nesting.child]
-        if code != ANY and segment[nesting.parent] == ANY and nesting.parent_code[code] != ANY:
-            climbed = list(segment)
-            climbed[nesting.child], climbed[nesting.parent] = ANY, int(nesting.parent_code[code])
-            wider.append(tuple(climbed))
-    if len(fixed) == 1:
-        return wider
-    return wider + [
-        tuple(ANY if j == drop else code for j, code in enumerate(segment)) for drop in fixed
-    ]
-
-
 def near_ties(
     search: Search, evaluation: Evaluation, group: int, found: Found
 ) -> tuple[Alternative, ...]:
@@ -960,12 +570,6 @@ def near_ties(
         if other != group and (inside & own).any():
             ties.append(Alternative(codes, float(gap[other]), bool((inside == own).all())))
     return tuple(ties[:10])
-
-
-def distance_from_past(sums: Floats, noise: Noise) -> Floats:
-    """Log-likelihood ratio of each group against its expectation, on the side where most of them moved."""
-    seen, mean = sums[WEIGHTED_OBSERVED], sums[WEIGHTED_EXPECTED] + noise.prior_mean / noise.base
-    return np.where((seen - mean) * (seen - mean).sum() > 0, weighted_llr(seen, mean), 0.0)
 
 
 def leads(lattice: Lattice, score: Floats) -> tuple[tuple[int, ...], ...]:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from rcakit.stats.attribution.history import History
-from rcakit.stats.attribution.ratios import LeafFit, attribute_ratios, leaf_rates, rate_noise
+from rcakit.stats.attribution.rate_model import LeafFit
+from rcakit.stats.attribution.rate_noise import leaf_rates, rate_noise
+from rcakit.stats.attribution.ratios import attribute_ratios
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from rcakit.stats.attribution import search
+from rcakit.stats.attribution.candidates import candidate_weights
+from rcakit.stats.attribution.count_model import CountModel, Noise, leaf_columns
 from rcakit.stats.attribution.lattice import Lattice, members
 
 
@@ -20,13 +22,13 @@ def lattice():
 def test_candidates_share_one_rate(lattice, reach):
     """Both directions of all candidates together have a false alarm probability of at most alpha."""
     reachable = None if reach is None else np.full(len(lattice.depth), reach)
-    weight, _ = search.candidate_weights(lattice, lattice.sums[0], reachable)
+    weight, _ = candidate_weights(lattice, lattice.sums[0], reachable)
     assert 2.0 * np.exp(-weight).sum() <= 1.0 + 1e-9
 
 
 def test_large_segments_pay_less(lattice):
     """A combination with half of the volume does not pay for the 119 tiny ones beside it."""
-    weight, _ = search.candidate_weights(lattice, lattice.sums[0], None)
+    weight, _ = candidate_weights(lattice, lattice.sums[0], None)
     large = lattice.group((0, 0))
     small = lattice.group((1, 7))
     assert weight[large] < np.log(2 * 2 * 1 * 4)
@@ -51,12 +53,12 @@ def restless():
         codes = np.indices((3, 4)).reshape(2, -1).T
         expected = np.full(len(codes), 200.0)
         moved = members(codes, segment)
-        columns = search.leaf_columns(
+        columns = leaf_columns(
             np.where(moved, factor * expected, expected), expected, base=1.0, leaf=0.0
         )
         lattice = Lattice(codes, (3, 4), columns)
         drift = [0.25 * (lattice.segment(group)[1] == 3) for group in range(len(lattice.depth))]
-        noise = search.Noise(
+        noise = Noise(
             base=1.0,
             clump=np.ones(len(drift)),
             segment=np.array(drift),
@@ -64,11 +66,11 @@ def restless():
             prior_mean=0.5,
             values=lattice.values,
         )
-        weight, _ = search.candidate_weights(lattice, lattice.sums[1], None)
+        weight, _ = candidate_weights(lattice, lattice.sums[1], None)
         return search.Search(
             lattice,
             columns,
-            model=search.CountModel(noise),
+            model=CountModel(noise),
             log_weight=weight,
             alpha=0.005,
             max_segments=5,
