@@ -13,6 +13,7 @@ from rcakit.stats.decomposition import kitagawa, simpson_alarm
 __all__ = ["notes"]
 
 _MANY_VALUES = 500
+_HUGE = 5.0  # times the usual size of rows
 # What a table calls the values it did not list.
 _COLLECTIVE = frozenset(
     {"other", "others", "(other)", "rest", "misc", "unknown", "n/a", "__other__"}
@@ -25,12 +26,30 @@ def notes(
     """Say what the split cannot show, in sentences; none where there is nothing to say."""
     said = [
         *attribution.notes,
+        *_about_huge_rows(attribution, leaves),
         *_about_adding_up(attribution, leaves),
         *(_about_days(leaves, span, asked_days) if span else ()),
         *_about_dimensions(leaves),
         *_about_reversal(attribution, leaves),
     ]
     return tuple(dict.fromkeys(said))
+
+
+def _about_huge_rows(attribution: Attribution, leaves: LeafTable) -> Iterator[str]:
+    """Say where the largest rows lie, where a few of them make up a period that rose."""
+    squares, history = leaves.squares, leaves.history
+    if squares is None or history is None or history.sum_squares is None or attribution.change <= 0:
+        return
+    size = float(squares.sum() / max(leaves.observed.sum(), 1e-300))
+    if size < _HUGE * history.event_size:
+        return
+    largest = int(squares.argmax())
+    where = wording.segment(leaves.segment(tuple(map(int, leaves.codes[largest]))))
+    n_alike = max(1, round(float(leaves.observed.sum()) / size))
+    yield (
+        f"A few huge rows make up the period: it counts like {wording.plural(n_alike, 'row')} of one size. "
+        f"The largest lie in {where}; look at them first."
+    )
 
 
 def _about_adding_up(attribution: Attribution, leaves: LeafTable) -> Iterator[str]:

@@ -55,12 +55,19 @@ def test_heavy_rows_are_no_cause(shape):
     assert named == []
 
 
-def test_one_huge_row_is_said():
-    """A single row that dwarfs the day is told, and nobody is blamed for it."""
+def test_one_huge_row_is_found():
+    """A single row that dwarfs every day before is found, and a note says that it is but one row."""
     orders = _orders()
     huge = orders.tail(1).with_columns(
         day=pl.lit(dt.date.fromisoformat(PERIOD[0])), amount=pl.lit(1_000_000.0)
     )
     result = _explain(pl.concat([orders, huge]))
-    assert result.verdict == "no_evidence"
-    assert any("few huge rows" in note for note in result.notes)
+    where = huge.row(0, named=True)["place"]
+    assert result.verdict == "localised"
+    assert result.segments[0]["place"] == where
+    assert any("few huge rows" in note and where in note for note in result.notes)
+
+
+def test_scattered_amounts_are_no_rollout():
+    """Amounts of very different rows do not look like a mix that changed for good."""
+    assert not any("roll-out" in note for note in _explain(_orders(sigma=1.5)).notes)

@@ -34,7 +34,6 @@ _SHARE_OF_ALPHA_FOR_SEGMENTS = (
 )
 _SHARE_OF_ALPHA_FOR_TOTAL = 0.4  # a tenth is kept back: the noise of the total is only estimated
 _MARGIN_OVER_SHIFT = 4.0  # nats: a shared shift is taken for a local cause in at most exp(-4) = 2 %
-_FEW_ROWS = 5.0  # times the usual size of rows
 _LARGE_LEAF = 2.0  # expected events a leaf needs to show its overdispersion
 _RATIOS = np.exp(
     np.concatenate([-np.geomspace(0.1, 4.0, 12), np.geomspace(0.1, 6.0, 16)])
@@ -111,9 +110,6 @@ def attribute_counts(
         history = last_days(history, n_steady)
         tables = tuple(table.last(n_steady) for table in tables)
         total = replace(total, day_factor=total.day_factor[-n_steady:])
-    few_rows = None
-    if squares is not None and observed.sum() > total.mean:
-        total, few_rows = _held_against_own_rows(total, observed, squares, scale)
     baseline = leaf_baseline(
         history, codes=codes, sizes=sizes, scale=scale, total=total, tables=tables
     )
@@ -145,24 +141,7 @@ def attribute_counts(
         history=history,
     )
     notes = _notes_on_history(n_bursts=n_bursts, n_steady=n_steady if is_cut else None)
-    if few_rows is not None:
-        notes.append(few_rows)
     return replace(conclusion, notes=(*notes, *conclusion.notes))
-
-
-def _held_against_own_rows(
-    total: TotalForecast, observed: Floats, squares: Floats, scale: float
-) -> tuple[TotalForecast, str | None]:
-    """Forecast of a total that rose, as unsure as the rows of the rise are large; a sentence if they are few."""
-    own = float(squares.sum() / max(observed.sum(), 1e-300))
-    wider = total.sd**2 + max(0.0, own - scale) * total.mean
-    if own < _FEW_ROWS * scale:
-        return replace(total, sd=float(np.sqrt(wider))), None
-    n_alike = max(1, round(float(observed.sum()) / own))
-    return replace(total, sd=float(np.sqrt(wider))), (
-        f"A few huge rows make up the period: its sum counts like one of {n_alike} equal rows. Look at the "
-        "largest rows first; no segment is named for them."
-    )
 
 
 def _notes_on_history(*, n_bursts: int, n_steady: int | None) -> list[str]:
@@ -311,7 +290,10 @@ def _take_suspect(finder: search.Search, total: TotalForecast) -> None:
     def shift_of_rest(factor: float) -> float:
         return 0.5 * float(special.ndtri(0.5 * max(total.pvalue(factor * total.mean), 1e-300))) ** 2
 
-    if finder.suspect(shift_of_rest, margin=_MARGIN_OVER_SHIFT):
+    if len(finder.columns) > count_model.SQUARES:
+        finder.forget_row(count_model.SQUARES)
+        finder.suspect(shift_of_rest, margin=_MARGIN_OVER_SHIFT)
+    elif finder.suspect(shift_of_rest, margin=_MARGIN_OVER_SHIFT):
         finder.run()
 
 

@@ -54,6 +54,13 @@ class History:
         """Number at risk of each entry, shape (n_entries,); without a denominator every entry counts one."""
         return np.ones(len(self.value)) if self.denominator is None else self.denominator
 
+    @property
+    def event_size(self) -> float:
+        """Sum of squares over sum of the rows, the size of the equal events they count like; 1 for counts."""
+        if self.sum_squares is None:
+            return 1.0
+        return max(1e-12, float(self.sum_squares.sum()) / max(float(self.value.sum()), 1e-12))
+
     def day_totals(self) -> Floats:
         """Sum over all leaves for every baseline day, shape (n_days,)."""
         return sum_by(self.day, self.value, self.n_days)

@@ -428,8 +428,7 @@ def row_scale(history: History, *, n_leaves: int) -> tuple[float, float]:
     Daley & Vere-Jones (2003), An Introduction to the Theory of Point Processes I, 2nd ed., ex. 2.1.11.
     """
     if history.sum_squares is not None:
-        ratio = history.sum_squares.sum() / max(history.value.sum(), 1e-12)
-        return float(max(1e-12, ratio)), float(max(1e-12, ratio))
+        return history.event_size, history.event_size
     n_seen = np.bincount(history.leaf, minlength=n_leaves)
     rare = (n_seen > 0) & (n_seen < _RARE_LEAF * history.n_days)
     rare[np.arange(n_leaves) % (1 + len(history.leaf) // _MOST_RARE_ENTRIES) > 0] = False

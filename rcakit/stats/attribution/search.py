@@ -426,6 +426,12 @@ class Search:
                 return True
         return False
 
+    def forget_row(self, row: int) -> None:
+        """Leave the last row of the sums out from now on."""
+        self.columns, self.totals = self.columns[:row], self.totals[:row]
+        self.lattice.sums = self.lattice.sums[:row]
+        self.untouched = None
+
     def widen(self, evaluation: Evaluation, group: int) -> tuple[int, ...]:
         """Prefer a parent when the rest of that parent moved as the child did.
 

@@ -63,7 +63,7 @@ def steady_days(
         tables = day_tables(history, codes=codes, sizes=sizes)
     latest = n_blocks + 1
     for table in tables:
-        drifts = _drifting(_by_block(table.seen, n_blocks))
+        drifts = _drifting(_by_block(table.seen / history.event_size, n_blocks))
         latest = min(latest, int(np.argmax(drifts)) + 1 if drifts.any() else latest)
     if latest > n_blocks:
         return history.n_days
