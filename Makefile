@@ -61,6 +61,7 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.drivers_discoveries
 	$(BIN)/python -m benchmarks.drivers_coverage
 	$(BIN)/python -m benchmarks.drivers_strength
+	$(BIN)/python -m benchmarks.drivers_names
 	$(BIN)/python -m benchmarks.drivers_amounts
 	$(BIN)/python -m benchmarks.drivers_stalls
 	$(BIN)/python -m benchmarks.drivers_notices

@@ -56,7 +56,7 @@ if __name__ == "__main__":
         "drivers_coverage",
         title="Coverage of the intervals of named segments",
         notes=(
-            f"{n} made-up instances per family, the first of them those of drivers_counts and drivers_rates. "
+            "Made-up instances, the first of them those of drivers_counts and drivers_rates. "
             "Judged are segments that were named exactly, so selection is part of it. The standard error is "
             "that of a share of .95."
         ),
