@@ -93,8 +93,8 @@ def explain(
         Chance of naming anything where nothing happened.
     error_rate
         What ``alpha`` bounds. ``family_wise``: that chance, over all candidates. ``false_discovery``:
-        the expected share of named segments that did not move; names more where many moved. Give a
-        larger ``alpha`` then, such as .05, and a larger ``max_causes``.
+        the expected share of named segments that did not move; names more where many moved,
+        and fewer where one did. Give a larger ``alpha`` then, such as .05.
     confidence_level
         Of all intervals.
     unit

@@ -38,7 +38,9 @@ def notes(
 def _about_huge_rows(attribution: Attribution, leaves: LeafTable) -> Iterator[str]:
     """Say where the largest rows lie, where a few of them make up a period that rose."""
     squares, history = leaves.squares, leaves.history
-    if squares is None or history is None or history.sum_squares is None or attribution.change <= 0:
+    if squares is None or history is None or leaves.denominator is not None:
+        return
+    if not history.value.any() or attribution.change <= 0:
         return
     size = float(squares.sum() / max(leaves.observed.sum(), 1e-300))
     if size < _HUGE * history.event_size:

@@ -81,7 +81,8 @@ class LeafTable:
     cuts
         Where ordered dimensions are cut in two; their codes follow those of the dimensions.
     squares
-        Sum of the squared sizes of the period's events per leaf, shape (n_leaves,); None for counts.
+        Sum of the squared sizes of the period's events per leaf, shape (n_leaves,), estimated where rows
+        are sums made beforehand; None for counts.
     missing_share
         Share of the rows whose value, denominator or forecast is missing; they count as zero.
     """
@@ -190,7 +191,8 @@ def leaf_table(
             None,
         )
     day = _day_index(table, span.period[0])
-    now, before = day >= 0, day < 0
+    now = day >= 0
+    before = ~now & ((amount != 0) | (below is not None))  # a row that holds nothing is no event
     due, due_now = span.occasions(*span.baseline), span.occasions(*span.period)
     seen = table["period_start"].to_numpy().astype("datetime64[D]")
     occasion = np.searchsorted(due, seen)

@@ -14,9 +14,11 @@ Integers = NDArray[np.int64]
 
 _TWO_ROWS = 0.01  # of the cells may hold more than one row where rows are sums made beforehand
 _EXPECTED_TWO = 0.05  # more cells than this would hold two rows if rows were single events
-_FILLED = 0.5  # of the cells of a table, or of the days of a leaf
+_FILLED = 0.5  # of the days of a leaf
 _SHARE_WITH_GAPS = 0.9  # of days with rows; in leaves seen more often, days without say little
 _LARGEST_CLUMP = 3.0  # events that come together; what brings more is an amount
+_EVEN = 0.7  # scatter of days over that of single events, below which rows are finer sums
+_MIN_LEAVES = 5  # fewer do not tell that scatter
 _MIN_CELLS = 50  # fewer say nothing about the size of an event
 
 
@@ -42,7 +44,7 @@ def row_squares(
     is_past
         Cells of the baseline, which alone are asked.
     n_days
-        Days of the baseline.
+        Days of the baseline; weeks or months where the table has one row for each.
 
     Notes
     -----
@@ -54,8 +56,11 @@ def row_squares(
     """
     past, n_leaves = leaf[is_past], int(leaf.max(initial=-1)) + 1
     seen = np.bincount(past, minlength=n_leaves) / max(n_days, 1)
-    if (n_rows[is_past] > 1).mean() > _TWO_ROWS:
+    if not is_past.any():
         return squared
+    if (n_rows[is_past] > 1).mean() > _TWO_ROWS:
+        cells = amount[is_past], squared[is_past], n_rows[is_past]
+        return squared * _evenness(*cells, past, n_leaves, n_days)
     if _is_counted(amount[is_past], past, seen, n_days):
         return None
     if not _is_summed(seen, n_days):
@@ -71,6 +76,28 @@ def row_squares(
     return np.where(is_rare, squared, size * (amount - beyond) + at_most * beyond)
 
 
+def _evenness(
+    amount: Floats, squared: Floats, n_rows: Integers, leaf: Integers, n_leaves: int, n_days: int
+) -> float:
+    """Scatter of days over what single events as large as the rows would make, where it is clearly below one.
+
+    References
+    ----------
+    Daley & Vere-Jones (2003), An Introduction to the Theory of Point Processes I, 2nd ed., ex. 2.1.11 (variance of
+    a compound Poisson sum: the expected sum of squares).
+    """
+    sums, squares, single, rows = (
+        np.bincount(leaf, cells, minlength=n_leaves)
+        for cells in (amount, amount**2, squared, n_rows)
+    )
+    use = rows >= n_days
+    if use.sum() < _MIN_LEAVES:
+        return 1.0
+    scatter = squares - sums**2 / n_days
+    ratio = float(np.median(scatter[use] / (single[use] * (1.0 - 1.0 / n_days))))
+    return ratio if ratio < _EVEN else 1.0
+
+
 def _is_summed(seen: Floats, n_days: int) -> bool:
     """Tell whether cells of one row each would often have held two, had rows been single events."""
     a_day = -np.log1p(-np.minimum(seen, n_days / (n_days + 1.0)))
@@ -83,7 +110,7 @@ def _is_counted(amount: Floats, leaf: Integers, seen: Floats, n_days: int) -> bo
     if (amount != np.round(amount)).any():
         return False
     has_gaps = (seen > 0) & (seen < _SHARE_WITH_GAPS)
-    if seen.mean() >= _FILLED or not has_gaps.any():
+    if not has_gaps.any():
         return True
     events = -np.log1p(-seen[has_gaps]) * n_days
     sums = np.bincount(leaf, amount, minlength=len(seen))[has_gaps]

@@ -55,6 +55,44 @@ def test_heavy_rows_are_no_cause(shape):
     assert named == []
 
 
+def _zeros(table):
+    """The same sums with a row of zero for every combination and day without an order."""
+    cells = table.select("day").unique().join(table.select("place", "kind").unique(), how="cross")
+    return cells.join(table, on=["day", "place", "kind"], how="left").fill_null(0)
+
+
+def test_rows_of_zero_change_nothing():
+    """Rows that hold nothing are no events: the answer is that without them."""
+    sums = _summed(_orders(times=6.0, mean=2.0))
+    with_zeros, without = _explain(_zeros(sums)), _explain(sums)
+    assert with_zeros.attribution == without.attribution
+    whole = sums.with_columns(pl.col("amount").round(0))
+    assert _explain(_zeros(whole)).attribution == _explain(whole).attribution
+
+
+def test_whole_sums_are_no_counts():
+    """Daily sums of whole dollars name nothing where nothing happened."""
+    tables = [_summed(_orders(seed, mean=1.5)) for seed in range(8)]
+    named = [_explain(t.with_columns(pl.col("amount").round(0))).segments for t in tables]
+    assert named == [()] * 8
+
+
+def test_finer_sums_are_no_single_rows():
+    """Counts by the hour find what counts by the day find."""
+    rng = np.random.default_rng(0)
+    place, kind, day, _hour = (part.ravel() for part in np.indices((8, 3, N_DAYS, 12)))
+    rises = np.where((place == 3) & (day == N_DAYS - 1), 1.5, 1.0)
+    table = pl.DataFrame(
+        {
+            "day": np.datetime64(FIRST) + day,
+            "place": np.char.add("p", place.astype(str)),
+            "kind": np.char.add("k", kind.astype(str)),
+            "amount": rng.poisson(6.0 * rises),
+        }
+    )
+    assert _explain(table).segments == ({"place": "p3"},)
+
+
 def test_one_huge_row_is_found():
     """A single row that dwarfs every day before is found, and a note says that it is but one row."""
     orders = _orders()

@@ -122,9 +122,9 @@ def evaluate(sums: Floats, totals: Floats, log_weight: Floats, *, noise: Noise) 
     Parameters
     ----------
     sums
-        Sums of `leaf_columns` per group, shape (5, n_groups).
+        Sums of `leaf_columns` per group, shape (5, n_groups) or (6, n_groups).
     totals
-        The same sums over all leaves still in the lattice, shape (5,).
+        The same sums over all leaves still in the lattice, shape (5,) or (6,).
     noise
         Variance model under no change.
     log_weight

@@ -78,7 +78,8 @@ def attribute_counts(
     alpha
         Probability of naming anything, a segment or a broad change, when nothing happened.
     error_rate
-        `false_discovery`: `alpha` bounds the expected share of named segments that did not move apart.
+        `false_discovery`: `alpha` bounds the expected share of named segments that did not move apart. Then no
+        segment is named because the total moved.
     confidence_level
         Of all intervals.
     hierarchy
@@ -269,7 +270,8 @@ def _attribute(
     leads = search.leads(lattice, count_model.distance_from_past(lattice.sums, noise) - log_weight)
     finder.run()
     whole = total.pvalue(float(columns[count_model.OBSERVED].sum()))
-    if not finder.found and whole <= alpha * _SHARE_OF_ALPHA_FOR_TOTAL:
+    is_sure = whole <= alpha * _SHARE_OF_ALPHA_FOR_TOTAL
+    if not finder.found and is_sure and error_rate == "family_wise":
         _take_suspect(finder, total)
     segments = _describe_all(finder, noise, history, confidence_level)
     conclusion = _conclude(
@@ -363,10 +365,10 @@ def _describe_one(
         for v in (variance, usual)
     )
     expected = mean * raw / (raw + noise.prior_mean)
-    log_qvalue = finder.log_qvalue_around(evaluation, group)
     log_weight = float(finder.log_weight[group])
+    log_tail = float(evaluation.log_qvalue[group]) - log_weight
     inner, outer = evidence.widths_after_selection(
-        log_qvalue - log_weight,
+        log_tail,
         finder.log_hurdle - log_weight,
         confidence_level=confidence_level,
         spread=float(np.sqrt(variance / usual)),
@@ -398,8 +400,8 @@ def _describe_one(
         log_evalue=evidence.negative_binomial_log_evalue(
             observed / base, mean / base, searched_size, _RATIOS
         ),
-        pvalue=float(min(1.0, 2.0 * np.exp(log_qvalue - log_weight))),
-        qvalue=float(np.exp(log_qvalue)),
+        pvalue=float(min(1.0, 2.0 * np.exp(log_tail))),
+        qvalue=float(np.exp(finder.log_qvalue_around(evaluation, group))),
         n_leaves=len(found.leaves),
         rate_effect=np.nan,
         mix_effect=np.nan,

@@ -28,7 +28,7 @@ class History:
     denominator
         Number at risk of each entry for ratio metrics, shape (n_entries,), or None.
     sum_squares
-        Sum of the squared row values of each entry, shape (n_entries,), or None for plain counts.
+        Sum of the squared sizes of the events in each entry, shape (n_entries,), or None for plain counts.
     """
 
     leaf: Integers

@@ -229,10 +229,10 @@ def _describe_one(
     modelled = within + around * mean / (1.0 - rate)
     within, around = _checked(finder, noise, past, group, found, factor, rate, (within, around))
     inflation = within + around * mean / (1.0 - rate)
-    log_qvalue = finder.log_qvalue_around(evaluation, group)
     log_weight = float(finder.log_weight[group])
+    log_tail = float(evaluation.log_qvalue[group]) - log_weight
     inner, outer = evidence.widths_after_selection(
-        log_qvalue - log_weight,
+        log_tail,
         finder.log_hurdle - log_weight,
         confidence_level=confidence_level,
         spread=float(np.sqrt(inflation / modelled)),
@@ -255,8 +255,8 @@ def _describe_one(
         ratio_lower=float(low / usual),
         ratio_upper=float(high / usual),
         log_evalue=_log_evalue(observed / modelled, at_risk / modelled, rate),
-        pvalue=float(min(1.0, 2.0 * np.exp(log_qvalue - log_weight))),
-        qvalue=float(np.exp(log_qvalue)),
+        pvalue=float(min(1.0, 2.0 * np.exp(log_tail))),
+        qvalue=float(np.exp(finder.log_qvalue_around(evaluation, group))),
         n_leaves=len(found.leaves),
         rate_effect=float(parts.rate[found.leaves].sum()),
         mix_effect=float(parts.mix[found.leaves].sum()),

@@ -62,7 +62,7 @@ class Search:
     lattice
         Sums of `columns`.
     columns
-        `leaf_columns`, shape (5, n_leaves).
+        Numbers per leaf, as the model wants them, shape (n_rows, n_leaves).
     model
         How to evaluate groups: counts or ratios.
     log_weight
