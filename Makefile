@@ -66,6 +66,7 @@ bench: .venv/.dev  ## Measure, and write benchmarks/results
 	$(BIN)/python -m benchmarks.drivers_stalls
 	$(BIN)/python -m benchmarks.drivers_notices
 	$(BIN)/python -m benchmarks.drivers_pipeline
+	$(BIN)/python -m benchmarks.drivers_forms
 	$(BIN)/python -m benchmarks.drivers_rivals
 	$(BIN)/python -m benchmarks.drivers_cost
 	$(BIN)/python -m benchmarks.playbook_verdicts
