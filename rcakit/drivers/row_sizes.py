@@ -52,12 +52,13 @@ def row_squares(
     are known by this: cells with two rows are missing. Whole numbers that add up to about so many events are
     counts. Of other sums the cells of rare leaves hold one event mostly, so their squares tell the size of an
     event. What is beyond the usual in the period may be events as large as the largest of these: a sum cannot
-    tell one huge event from many. Without rare leaves the scatter of days tells the size.
+    tell one huge event from many. Without rare leaves the scatter of days tells the size. Several rows a cell
+    are single events, unless days scatter less than events of these sizes would: then they are finer sums.
     """
-    past, n_leaves = leaf[is_past], int(leaf.max(initial=-1)) + 1
-    seen = np.bincount(past, minlength=n_leaves) / max(n_days, 1)
     if not is_past.any():
         return squared
+    past, n_leaves = leaf[is_past], int(leaf.max()) + 1
+    seen = np.bincount(past, minlength=n_leaves) / n_days
     if (n_rows[is_past] > 1).mean() > _TWO_ROWS:
         cells = amount[is_past], squared[is_past], n_rows[is_past]
         return squared * _evenness(*cells, past, n_leaves, n_days)

@@ -1,6 +1,7 @@
 """Negative binomial sums of counts, or of amounts that rows bring, against everything outside them."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,25 +85,64 @@ class CountModel:
         Variance model under no change.
     """
 
+    expected_row: ClassVar[int] = EXPECTED
+    weighted_rows: ClassVar[tuple[int, int]] = (WEIGHTED_OBSERVED, WEIGHTED_EXPECTED)
+
     noise: Noise
 
     def moved(self, sums: Floats) -> tuple[Floats, Floats]:
         """Weighted sums: seen, and expected but for a factor."""
         return sums[WEIGHTED_OBSERVED], sums[WEIGHTED_EXPECTED]
 
-    @property
-    def expected_row(self) -> int:
-        """Row of the sums that holds what was expected."""
-        return EXPECTED
-
-    @property
-    def weighted_rows(self) -> tuple[int, int]:
-        """Rows of weighted leaves: seen and expected."""
-        return WEIGHTED_OBSERVED, WEIGHTED_EXPECTED
-
     def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> Evaluation:
-        """Compare each group with its complement."""
-        return evaluate(sums, totals, log_weight, noise=self.noise)
+        """Compare each group with its complement.
+
+        Parameters
+        ----------
+        sums
+            Sums of `leaf_columns` per group, shape (5, n_groups) or (6, n_groups).
+        totals
+            The same sums over all leaves still in the lattice, shape (5,) or (6,).
+        log_weight
+            Log of the number of candidates each group stands for, shape (n_groups,).
+
+        Notes
+        -----
+        A group is judged by its weighted sum (`leaf_columns`): the mean is its expectation times the realised
+        factor of its complement; the variance is that of the group plus that of this estimate. Conditioning on
+        the outside is Kulldorff's scan statistic. The tail is that of a scaled negative binomial with the mean,
+        the variance and, where leaves wobble alone, the third cumulant of the weighted sum: with weights
+        w = 1 / (1 + leaf * m) these are sum(w m), sum(w m) and sum(w m (2 - w)).
+
+        References
+        ----------
+        Kulldorff (1997), Commun. Statist. Theory Meth. 26, 1481-1496, eq. 2.
+        """
+        noise = self.noise
+        factor = _outside_factor(sums, totals, noise)
+        seen, prior = sums[WEIGHTED_OBSERVED], noise.prior_mean / noise.base
+        mean = factor * (sums[WEIGHTED_EXPECTED] + prior)
+        least = factor * (sums[TWICE_WEIGHTED] + prior)  # no variance is smaller
+        near = np.flatnonzero(
+            ((seen - mean) ** 2 > SCREEN * least) & (sums[EXPECTED] < totals[EXPECTED])
+        )
+        variance, scale = _variance_and_scale(sums, totals, factor, noise, near)
+        is_far = (seen[near] - mean[near]) ** 2 > SCREEN * variance
+        alive, variance, scale = near[is_far], variance[is_far], scale[is_far]
+        scale = np.maximum(scale, _own_scale(sums[:, alive], mean[alive]))
+        size = np.full(len(mean), np.inf)
+        size[alive] = evidence.negative_binomial_size(mean[alive] / scale, variance / scale**2)
+        log_qvalue, llr = np.zeros(len(mean)), np.zeros(len(mean))
+        scaled = seen[alive] / scale, mean[alive] / scale, size[alive]
+        hopeful = evidence.negative_binomial_llr(*scaled) > log_weight[alive] - TAIL_GAIN
+        log_tail = evidence.negative_binomial_log_tail(*(part[hopeful] for part in scaled))
+        log_qvalue[alive[hopeful]] = np.minimum(0.0, log_tail + log_weight[alive[hopeful]])
+        llr[alive] = weighted_llr(seen[alive], mean[alive])
+        score = np.full(len(mean), -np.inf)
+        score[alive] = llr[alive] - log_weight[alive]
+        return Evaluation(
+            factor * (sums[EXPECTED] + noise.prior_mean), size, log_qvalue, llr, score
+        )
 
     def gain_of_rest(
         self, child: Floats, rest: Floats, evaluation: Evaluation, group: int
@@ -114,56 +154,6 @@ class CountModel:
         ratio = max(child[WEIGHTED_OBSERVED] / max(factor * child[WEIGHTED_EXPECTED], 1e-12), 1e-9)
         moved = rest[WEIGHTED_OBSERVED] * np.log(ratio) - (ratio - 1.0) * mean
         return float(moved / (1.0 + noise.segment[group] * mean))
-
-
-def evaluate(sums: Floats, totals: Floats, log_weight: Floats, *, noise: Noise) -> Evaluation:
-    """Compare each group with its complement.
-
-    Parameters
-    ----------
-    sums
-        Sums of `leaf_columns` per group, shape (5, n_groups) or (6, n_groups).
-    totals
-        The same sums over all leaves still in the lattice, shape (5,) or (6,).
-    noise
-        Variance model under no change.
-    log_weight
-        Log of the number of candidates each group stands for, shape (n_groups,).
-
-    Notes
-    -----
-    A group is judged by its weighted sum (`leaf_columns`): the mean is its expectation times the realised
-    factor of its complement; the variance is that of the group plus that of this estimate. Conditioning on
-    the outside is Kulldorff's scan statistic. The tail is that of a scaled negative binomial with the mean,
-    the variance and, where leaves wobble alone, the third cumulant of the weighted sum: with weights
-    w = 1 / (1 + leaf * m) these are sum(w m), sum(w m) and sum(w m (2 - w)).
-
-    References
-    ----------
-    Kulldorff (1997), Commun. Statist. Theory Meth. 26, 1481-1496, eq. 2.
-    """
-    factor = _outside_factor(sums, totals, noise)
-    seen, prior = sums[WEIGHTED_OBSERVED], noise.prior_mean / noise.base
-    mean = factor * (sums[WEIGHTED_EXPECTED] + prior)
-    least = factor * (sums[TWICE_WEIGHTED] + prior)  # no variance is smaller
-    near = np.flatnonzero(
-        ((seen - mean) ** 2 > SCREEN * least) & (sums[EXPECTED] < totals[EXPECTED])
-    )
-    variance, scale = _variance_and_scale(sums, totals, factor, noise, near)
-    is_far = (seen[near] - mean[near]) ** 2 > SCREEN * variance
-    alive, variance, scale = near[is_far], variance[is_far], scale[is_far]
-    scale = np.maximum(scale, _own_scale(sums[:, alive], mean[alive]))
-    size = np.full(len(mean), np.inf)
-    size[alive] = evidence.negative_binomial_size(mean[alive] / scale, variance / scale**2)
-    log_qvalue, llr = np.zeros(len(mean)), np.zeros(len(mean))
-    scaled = seen[alive] / scale, mean[alive] / scale, size[alive]
-    hopeful = evidence.negative_binomial_llr(*scaled) > log_weight[alive] - TAIL_GAIN
-    log_tail = evidence.negative_binomial_log_tail(*(part[hopeful] for part in scaled))
-    log_qvalue[alive[hopeful]] = np.minimum(0.0, log_tail + log_weight[alive[hopeful]])
-    llr[alive] = weighted_llr(seen[alive], mean[alive])
-    score = np.full(len(mean), -np.inf)
-    score[alive] = llr[alive] - log_weight[alive]
-    return Evaluation(factor * (sums[EXPECTED] + noise.prior_mean), size, log_qvalue, llr, score)
 
 
 def _outside_factor(sums: Floats, totals: Floats, noise: Noise) -> Floats:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,20 +46,17 @@ class Evaluation:
 
 
 class Model(Protocol):
-    """What the search must be able to ask about groups."""
+    """What the search must be able to ask about groups.
+
+    `expected_row` of the sums holds what was expected, `weighted_rows` hold the weighted leaves, seen and
+    expected.
+    """
+
+    expected_row: ClassVar[int]
+    weighted_rows: ClassVar[tuple[int, int]]
 
     def moved(self, sums: Floats) -> tuple[Floats, Floats]:
         """Weighted sums: seen, and expected but for a factor."""
-        ...
-
-    @property
-    def expected_row(self) -> int:
-        """Row of the sums that holds what was expected."""
-        ...
-
-    @property
-    def weighted_rows(self) -> tuple[int, int]:
-        """Rows of weighted leaves: seen and expected."""
         ...
 
     def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> Evaluation:

@@ -1,6 +1,7 @@
 """Quasi-binomial events of segments, given their numbers at risk, against everything outside them."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,9 @@ class RateModel:
         Groups of every dimension taken alone.
     """
 
+    expected_row: ClassVar[int] = REFERENCE
+    weighted_rows: ClassVar[tuple[int, int]] = (EVENTS, REFERENCE)
+
     noise: RateNoise
     segment: Floats
     values: tuple[slice, ...]
@@ -52,16 +56,6 @@ class RateModel:
     def moved(self, sums: Floats) -> tuple[Floats, Floats]:
         """Weighted sums: seen, and expected but for a factor."""
         return sums[EVENTS], level_of(sums) * sums[REFERENCE]
-
-    @property
-    def expected_row(self) -> int:
-        """Row of the sums that holds what was expected."""
-        return REFERENCE
-
-    @property
-    def weighted_rows(self) -> tuple[int, int]:
-        """Rows of weighted leaves: seen and expected."""
-        return EVENTS, REFERENCE
 
     def evaluate(self, sums: Floats, totals: Floats, log_weight: Floats) -> Evaluation:
         """Compare each group's events with those expected from its own past and the outside's factor.
