@@ -84,3 +84,12 @@ def test_discoveries_come_out_exactly(traffic):
     assert all(s.qvalue <= 0.05 for s in result.segments)
     quiet = attribute_amounts(*traffic(), error_rate="false_discovery", alpha=0.3)
     assert quiet.shared_factor == pytest.approx(attribute_amounts(*traffic()).shared_factor)
+
+
+def test_dropped_discoveries_are_in_the_rest(traffic):
+    """Without a name in the end the rest is everything, also where a first look had picked something up."""
+    for seed in range(20):
+        table = traffic(seed=seed)
+        result = attribute_amounts(*table, error_rate="false_discovery", alpha=0.05)
+        if not result.segments:
+            assert result.shared_factor == pytest.approx(table[2].sum() / table[3].sum())

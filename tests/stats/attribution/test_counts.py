@@ -202,3 +202,25 @@ def test_wobble_elsewhere_is_not_the_segments_own():
     segment = attribute_counts(codes, (63, 2), observed, history=history).segments[0]
     assert segment.codes == (0, -1)
     assert segment.excess_upper - segment.excess_lower < 1.6 * 2.0 * 1.96 * np.sqrt(400.0)
+
+
+@pytest.mark.parametrize(("square", "names_it"), [(1.0, True), (900.0, False)])
+def test_one_row_is_one_event(reports, square, names_it):
+    """Thirty more in a rare leaf are a segment when thirty rows bring them, not when one does."""
+    codes, sizes, observed, history = reports(mean=1.0)
+    history = replace(history, sum_squares=history.value)
+    squares = observed.copy()
+    observed[7] += 30.0
+    squares[7] += 30.0 * square
+    result = attribute_counts(codes, sizes, observed, history=history, squares=squares)
+    assert bool(result.segments) is names_it
+
+
+def test_discoveries_keep_their_rate(reports):
+    """Whatever a generous first look picks up, only q-values within the rate are named."""
+    for seed in range(12):
+        table = reports(seed=seed)
+        result = attribute_counts(
+            *table[:3], history=table[3], error_rate="false_discovery", alpha=0.2
+        )
+        assert all(segment.qvalue <= 0.2 for segment in result.segments)
